@@ -1,0 +1,91 @@
+package v1alpha1
+
+// Conditions of a HIPAATenant, after the kstatus convention: Reconciling and Stalled exist only while they
+// are True, the others always exist.
+//
+//	Ready = True only while each of these is True
+//	├── NamespacesReady     every namespace exists, is ours, and its gate is open
+//	├── BAAInForce          both parties signed and today lies inside the agreement
+//	├── AdmissionEnforced   the API server holds every admission policy exactly as shipped
+//	├── PlacementEnforced   the region facts are written and the placement policies stand
+//	├── NetworkIsolated     the network policies stand (Unknown, reason PolicyWritten, until a probe has run: the
+//	│                       one Unknown that does not hold Ready back, because the operator did all it can)
+//	├── EncryptionReady     every data key is wrapped and bound to its namespace
+//	├── AccessBound         the role bindings stand
+//	└── ConfigDelivered     hipaa-config stands in every namespace
+//
+//	Reconciling = True while work is left; Stalled = True when only a change of the spec can help.
+const (
+	ConditionReady             = "Ready"
+	ConditionReconciling       = "Reconciling"
+	ConditionStalled           = "Stalled"
+	ConditionNamespacesReady   = "NamespacesReady"
+	ConditionBAAInForce        = "BAAInForce"
+	ConditionAdmissionEnforced = "AdmissionEnforced"
+	ConditionPlacementEnforced = "PlacementEnforced"
+	ConditionNetworkIsolated   = "NetworkIsolated"
+	ConditionEncryptionReady   = "EncryptionReady"
+	ConditionAccessBound       = "AccessBound"
+	ConditionConfigDelivered   = "ConfigDelivered"
+)
+
+// ConditionInForce is the condition of a BusinessAssociate.
+const ConditionInForce = "inForce"
+
+// Reasons.
+const (
+	// ReasonReady: everything Ready depends on holds.
+	ReasonReady = "Ready"
+	// ReasonEnforced: what the condition names stands in the cluster.
+	ReasonEnforced = "Enforced"
+	// ReasonProgressing: the first reconcile, or the one after a change, has not finished.
+	ReasonProgressing = "Progressing"
+	// ReasonWaiting: an object or service the tenant needs is missing; the operator resumes by itself.
+	ReasonWaiting = "Waiting"
+	// ReasonInvalid: the spec cannot be honoured; findings say why; what was enforced before stays.
+	ReasonInvalid = "Invalid"
+	// ReasonFailed: the last attempt ended with an error; it is retried.
+	ReasonFailed = "Failed"
+	// ReasonSuspended: spec.suspend is true; enforcement stays, nothing is reconciled.
+	ReasonSuspended = "Suspended"
+	// ReasonDeleting: the finalizer is at work.
+	ReasonDeleting = "Deleting"
+	// ReasonNamespaceConflict: a namespace exists and may not be taken over.
+	ReasonNamespaceConflict = "NamespaceConflict"
+	// ReasonLocked: a namespace is not open yet.
+	ReasonLocked = "Locked"
+	// ReasonFrozen: the agreement lapsed and the profile says Freeze.
+	ReasonFrozen = "Frozen"
+	// ReasonQuarantined: the agreement lapsed and the profile says Isolate.
+	ReasonQuarantined = "Quarantined"
+	// ReasonInForce: the agreement holds today.
+	ReasonInForce = "InForce"
+	// ReasonExpired: the agreement ended, or has not begun.
+	ReasonExpired = "Expired"
+	// ReasonIncomplete: a signature is missing.
+	ReasonIncomplete = "Incomplete"
+	// ReasonSubcontractorLapsed: a subcontractor of the associate is not in force.
+	ReasonSubcontractorLapsed = "SubcontractorLapsed"
+	// ReasonReverificationDue: lastVerifiedOn is older than the profile's baa.reverifyEvery.
+	ReasonReverificationDue = "ReverificationDue"
+	// ReasonNoPHI: the associate handles no PHI, so no agreement is needed.
+	ReasonNoPHI = "NoPHI"
+	// ReasonPoliciesMissing: an admission policy or binding is absent, altered or not accepted.
+	ReasonPoliciesMissing = "PoliciesMissing"
+	// ReasonPolicyWritten: the network policies stand; whether the network plug-in enforces them was not probed.
+	ReasonPolicyWritten = "PolicyWritten"
+	// ReasonRegionWithoutNodes: placement is enforced, and one of the regions has no ready node.
+	ReasonRegionWithoutNodes = "RegionWithoutNodes"
+	// ReasonKMSWrapped: data keys are wrapped by an external KMS.
+	ReasonKMSWrapped = "KMSWrapped"
+	// ReasonSoftwareKey: data keys are wrapped by a key that is itself a Secret of this cluster.
+	ReasonSoftwareKey = "SoftwareKey"
+	// ReasonKMSUnreachable: the KMS did not answer; existing keys are untouched.
+	ReasonKMSUnreachable = "KMSUnreachable"
+	// ReasonKMSRefused: the KMS answered and said no (unknown key, no permission, key disabled).
+	ReasonKMSRefused = "KMSRefused"
+	// ReasonForeignKeyMaterial: a keyset is bound to another tenant, namespace or cluster; it is not overwritten.
+	ReasonForeignKeyMaterial = "ForeignKeyMaterial"
+	// ReasonNotProvisioned: nothing has been created yet.
+	ReasonNotProvisioned = "NotProvisioned"
+)
