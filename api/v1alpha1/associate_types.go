@@ -13,7 +13,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="PHI",type=boolean,JSONPath=`.spec.handlesPHI`
 // +kubebuilder:printcolumn:name="Used",type=integer,JSONPath=`.status.usedBy`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="!has(self.spec.subcontractors) || !(self.metadata.name in self.spec.subcontractors)",message="spec.subcontractors must not contain the associate itself"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.subcontractors) || !(self.metadata.name in self.spec.subcontractors)",fieldPath=".spec.subcontractors",messageExpression="'subcontractors must not contain the associate itself, ' + self.metadata.name"
 // +genclient
 // +genclient:nonNamespaced
 type BusinessAssociate struct {
@@ -37,8 +37,8 @@ type BusinessAssociateList struct {
 }
 
 // BusinessAssociateSpec describes a vendor.
-// +kubebuilder:validation:XValidation:rule="!self.handlesPHI || has(self.baa)",message="baa is required when handlesPHI is true"
-// +kubebuilder:validation:XValidation:rule="self.handlesPHI || has(self.noPHIReason)",message="noPHIReason is required when handlesPHI is false"
+// +kubebuilder:validation:XValidation:rule="!self.handlesPHI || has(self.baa)",fieldPath=".baa",reason="FieldValueRequired",message="baa is required when handlesPHI is true"
+// +kubebuilder:validation:XValidation:rule="self.handlesPHI || has(self.noPHIReason)",fieldPath=".noPHIReason",reason="FieldValueRequired",message="noPHIReason is required when handlesPHI is false"
 type BusinessAssociateSpec struct {
 	// DisplayName of the vendor.
 	// +required
@@ -81,7 +81,7 @@ type BusinessAssociateSpec struct {
 }
 
 // Endpoint is where a vendor answers.
-// +kubebuilder:validation:XValidation:rule="has(self.cidrs) || has(self.hosts)",message="an endpoint needs cidrs or hosts"
+// +kubebuilder:validation:XValidation:rule="has(self.cidrs) || has(self.hosts)",message="an endpoint needs cidrs or hosts, found neither"
 type Endpoint struct {
 	// CIDRs of the vendor.
 	// +optional

@@ -8,12 +8,12 @@ import (
 )
 
 // Date is a calendar day in UTC, RFC 3339 full-date: 2026-01-15.
-// +kubebuilder:validation:Format=date
 // +kubebuilder:validation:MaxLength=10
+// +kubebuilder:validation:XValidation:rule="!format.date().validate(self).hasValue()",message="must be a calendar day such as 2026-01-15"
 type Date string
 
-// Time is the first instant of the day in UTC, the zero time when the field is empty. The format on the type
-// leaves nothing to fail.
+// Time is the first instant of the day in UTC, the zero time when the field is empty. The rule on the type leaves
+// nothing to fail.
 func (d Date) Time() time.Time {
 	t, _ := time.Parse(time.DateOnly, string(d))
 	return t
@@ -30,10 +30,12 @@ type CIDR string
 // +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
 type Region string
 
-// Duration is written in hours, minutes and seconds: 15m, 2160h, 1h30m.
+// Duration is written in hours, minutes and seconds, at most six digits each: 15m, 2160h, 1h30m. The digits are
+// bounded so that no value overflows a time.Duration.
+// +kubebuilder:validation:Format=duration
 // +kubebuilder:validation:MinLength=2
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:Pattern=`^([0-9]+h)?([0-9]+m)?([0-9]+s)?$`
+// +kubebuilder:validation:Pattern=`^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$`
 type Duration string
 
 // Value is the length of time, zero when the field is empty. The pattern on the type leaves nothing to fail.
@@ -101,7 +103,7 @@ type Signature struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	// On is the day of the signature.
+	// On is the day of the signature. YAML reads a bare on as a boolean: write the key in quotes, "on".
 	// +required
 	On Date `json:"on"`
 }
@@ -119,8 +121,8 @@ type Document struct {
 }
 
 // Agreement is a business associate agreement, 45 CFR 164.308(b)(3) and 164.504(e).
-// +kubebuilder:validation:XValidation:rule="self.executedOn < self.expiresOn",message="expiresOn must be after executedOn"
-// +kubebuilder:validation:XValidation:rule="!has(self.lastVerifiedOn) || self.lastVerifiedOn >= self.executedOn",message="lastVerifiedOn must not be before executedOn"
+// +kubebuilder:validation:XValidation:rule="self.executedOn < self.expiresOn",fieldPath=".expiresOn",messageExpression="'expiresOn ' + self.expiresOn + ' must be after executedOn ' + self.executedOn"
+// +kubebuilder:validation:XValidation:rule="!has(self.lastVerifiedOn) || self.lastVerifiedOn >= self.executedOn",fieldPath=".lastVerifiedOn",messageExpression="'lastVerifiedOn ' + self.lastVerifiedOn + ' must not be before executedOn ' + self.executedOn"
 type Agreement struct {
 	// ExecutedOn is the first day the agreement holds.
 	// +required
@@ -199,8 +201,8 @@ type SubjectKind string
 
 // Subject is a person, a group or a workload. Names for everybody (system:authenticated, system:unauthenticated,
 // system:anonymous, system:serviceaccounts) are refused: 164.312(a)(2)(i) wants unique users.
-// +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.namespace)",message="namespace is required for a ServiceAccount and not allowed otherwise"
-// +kubebuilder:validation:XValidation:rule="!self.name.startsWith('system:')",message="names beginning with system: are not allowed: 164.312(a)(2)(i) asks for unique users, never everybody or anonymous",fieldPath=".name"
+// +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == has(self.__namespace__)",fieldPath=".namespace",messageExpression="has(self.__namespace__) ? 'namespace ' + self.__namespace__ + ' is not allowed for kind ' + self.kind : 'namespace is required for kind ' + self.kind"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'ServiceAccount' || !format.dns1123Subdomain().validate(self.name).hasValue()",fieldPath=".name",messageExpression="'name ' + self.name + ' must be a DNS subdomain for kind ServiceAccount'"
 type Subject struct {
 	// Kind of the subject.
 	// +required
@@ -209,19 +211,23 @@ type Subject struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system:')",message="names beginning with system: are not allowed: 164.312(a)(2)(i) asks for unique users, never everybody or anonymous"
 	Name string `json:"name"`
 	// Namespace of a ServiceAccount.
 	// +optional
 	Namespace Name `json:"namespace,omitempty"`
 }
 
-// Quota is what a tenant may use in each of its namespaces.
+// Quota is what a tenant may use in each of its namespaces. No value may be negative, and exponents are bounded:
+// comparing 1e999999999 with anything would cost the API server gigabytes.
 type Quota struct {
 	// CPU is the sum of requests and, separately, of limits, in cores.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : string(self).matches('^[0-9]{1,18}([.][0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$')",message="must be a quantity of at least 0, such as 500m, 8 or 32Gi"
 	CPU resource.Quantity `json:"cpu"`
 	// Memory is the sum of requests and, separately, of limits, in bytes.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : string(self).matches('^[0-9]{1,18}([.][0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$')",message="must be a quantity of at least 0, such as 500m, 8 or 32Gi"
 	Memory resource.Quantity `json:"memory"`
 	// Pods that are not in a final phase.
 	// +required
@@ -230,5 +236,6 @@ type Quota struct {
 	Pods int32 `json:"pods"`
 	// Storage is the sum of requests of all claims, in bytes.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : string(self).matches('^[0-9]{1,18}([.][0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$')",message="must be a quantity of at least 0, such as 500m, 8 or 32Gi"
 	Storage resource.Quantity `json:"storage"`
 }

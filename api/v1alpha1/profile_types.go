@@ -31,7 +31,7 @@ type HIPAAProfileList struct {
 }
 
 // HIPAAProfileSpec is the ceiling.
-// +kubebuilder:validation:XValidation:rule="!has(self.requiredDisabledChannels) || self.requiredDisabledChannels.all(c, has(self.channels) && self.channels.exists(k, k.name == c))",message="requiredDisabledChannels may only name channels of the catalogue",fieldPath=".requiredDisabledChannels"
+// +kubebuilder:validation:XValidation:rule="!has(self.requiredDisabledChannels) || self.requiredDisabledChannels.all(c, has(self.channels) && self.channels.exists(k, k.name == c))",fieldPath=".requiredDisabledChannels",messageExpression="'requiredDisabledChannels names a channel that is not in the catalogue: ' + self.requiredDisabledChannels.filter(c, !has(self.channels) || !self.channels.exists(k, k.name == c))[0]"
 type HIPAAProfileSpec struct {
 	// Regions tenants may name, and why.
 	// +required
@@ -42,7 +42,7 @@ type HIPAAProfileSpec struct {
 	Regions []EligibleRegion `json:"regions"`
 	// MaxSessionTimeout caps spec.sessionTimeout of tenants. 1m to 24h.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="maxSessionTimeout must be between 1m and 24h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('1m') && self <= duration('24h')",message="maxSessionTimeout must be between 1m and 24h"
 	MaxSessionTimeout Duration `json:"maxSessionTimeout"`
 	// RequiredDisabledChannels are disabled for every tenant. Names from channels.
 	// +optional
@@ -156,7 +156,7 @@ type KeyRules struct {
 	AllowedURIs []string `json:"allowedURIs"`
 	// MaxRotationPeriod caps the age of data keys. 24h to 87600h.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('24h') && duration(self) <= duration('87600h')",message="maxRotationPeriod must be between 24h and 87600h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('24h') && self <= duration('87600h')",message="maxRotationPeriod must be between 24h and 87600h"
 	MaxRotationPeriod Duration `json:"maxRotationPeriod"`
 	// AllowSoftwareKeys permits local:// keys, which anyone who can read the operator's Secrets can use.
 	// +optional
@@ -171,6 +171,7 @@ type StorageClassRules struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Allowed []string `json:"allowed"`
 	// RequireCustomerKey asks for classes that encrypt with a key the customer controls.
 	// +optional
@@ -224,8 +225,9 @@ type BAARules struct {
 	// WarnBefore the end of an agreement. Empty means 720h.
 	// +optional
 	WarnBefore Duration `json:"warnBefore,omitempty"`
-	// ReverifyEvery is how often somebody has to look at an agreement again. Empty means never.
+	// ReverifyEvery is how often somebody has to look at an agreement again. At least 24h; empty means never.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= duration('24h')",message="reverifyEvery must be at least 24h"
 	ReverifyEvery Duration `json:"reverifyEvery,omitempty"`
 	// OnLapse is what a lapsed agreement does. Empty means Alert.
 	// +optional
@@ -244,7 +246,7 @@ type PlacementRules struct {
 type EmergencyAccessRules struct {
 	// MaxDuration of one access. 1m to 24h.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="maxDuration must be between 1m and 24h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('1m') && self <= duration('24h')",message="maxDuration must be between 1m and 24h"
 	MaxDuration Duration `json:"maxDuration"`
 	// Approvers who may let somebody in, never the requester.
 	// +required

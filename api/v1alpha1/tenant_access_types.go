@@ -1,7 +1,7 @@
 package v1alpha1
 
 // Authentication of the application's users, 45 CFR 164.312(d). Exactly one of sso and password.
-// +kubebuilder:validation:ExactlyOneOf=sso;password
+// +kubebuilder:validation:XValidation:rule="has(self.sso) != has(self.password)",messageExpression="'exactly one of sso and password must be set, found ' + (has(self.sso) ? 'both' : 'neither')"
 type Authentication struct {
 	// SSO: an identity provider vouches for users.
 	// +optional
@@ -12,8 +12,8 @@ type Authentication struct {
 }
 
 // SSO names an identity provider.
-// +kubebuilder:validation:XValidation:rule="(self.protocol == 'SAML') == has(self.metadataURL)",message="metadataURL is required for SAML and not allowed for OIDC"
-// +kubebuilder:validation:XValidation:rule="(self.protocol == 'OIDC') == has(self.issuerURL)",message="issuerURL is required for OIDC and not allowed for SAML"
+// +kubebuilder:validation:XValidation:rule="(self.protocol == 'SAML') == has(self.metadataURL)",fieldPath=".metadataURL",messageExpression="has(self.metadataURL) ? 'metadataURL ' + self.metadataURL + ' is not allowed for protocol ' + self.protocol : 'metadataURL is required for protocol ' + self.protocol"
+// +kubebuilder:validation:XValidation:rule="(self.protocol == 'OIDC') == has(self.issuerURL)",fieldPath=".issuerURL",messageExpression="has(self.issuerURL) ? 'issuerURL ' + self.issuerURL + ' is not allowed for protocol ' + self.protocol : 'issuerURL is required for protocol ' + self.protocol"
 type SSO struct {
 	// Protocol spoken with the provider.
 	// +required
@@ -22,12 +22,12 @@ type SSO struct {
 	// MetadataURL of a SAML provider, https.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:Pattern=`^https://[^ ]+$`
+	// +kubebuilder:validation:Pattern=`^https://\S+$`
 	MetadataURL string `json:"metadataURL,omitempty"`
 	// IssuerURL of an OpenID Connect provider, https.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:Pattern=`^https://[^ ]+$`
+	// +kubebuilder:validation:Pattern=`^https://\S+$`
 	IssuerURL string `json:"issuerURL,omitempty"`
 }
 
@@ -40,7 +40,7 @@ type PasswordPolicy struct {
 	MinLength int32 `json:"minLength"`
 	// MaxAge of a password. At least 24h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('24h')",message="maxAge must be at least 24h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('24h')",message="maxAge must be at least 24h"
 	MaxAge Duration `json:"maxAge,omitempty"`
 	// History is how many former passwords may not come back, 0 to 64.
 	// +optional
@@ -81,7 +81,7 @@ type Application struct {
 	CallRecording string `json:"callRecording,omitempty"`
 	// RecordingRetention is how long recordings are kept. At least 1h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h')",message="recordingRetention must be at least 1h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('1h')",message="recordingRetention must be at least 1h"
 	RecordingRetention Duration `json:"recordingRetention,omitempty"`
 	// SearchableFields are the only fields a global search may show.
 	// +optional
@@ -118,8 +118,9 @@ type HiddenFields struct {
 
 // Mailbox is a mail server of the tenant.
 type Mailbox struct {
-	// Host name of the server.
+	// Host name of the server, without a wildcard.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('*.')",message="host must be one name, without a wildcard"
 	Host Host `json:"host"`
 	// CIDRs the server answers on; egress opens to these alone.
 	// +required
@@ -146,7 +147,7 @@ type Exposure struct {
 }
 
 // Attestation is a named person's statement about a safeguard.
-// +kubebuilder:validation:XValidation:rule="self.on < self.expiresOn",message="expiresOn must be after on"
+// +kubebuilder:validation:XValidation:rule="self.on < self.expiresOn",fieldPath=".expiresOn",messageExpression="'expiresOn ' + self.expiresOn + ' must be after on ' + self.on"
 type Attestation struct {
 	// Citation of the safeguard in 45 CFR.
 	// +required
@@ -163,7 +164,7 @@ type Attestation struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	By string `json:"by"`
-	// On which day.
+	// On which day. YAML reads a bare on as a boolean: write the key in quotes, "on".
 	// +required
 	On Date `json:"on"`
 	// ExpiresOn is the first day it no longer counts. After on.

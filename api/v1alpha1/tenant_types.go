@@ -14,8 +14,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="BAA",type=string,JSONPath=`.spec.baa.expiresOn`
 // +kubebuilder:printcolumn:name="Session",type=string,JSONPath=`.status.effective.sessionTimeout`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label that begins with a letter, at most 40 characters"
-// +kubebuilder:validation:XValidation:rule="self.metadata.name != 'default' && !self.metadata.name.startsWith('kube-')",message="metadata.name must not be default and must not begin with kube-"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",messageExpression="'metadata.name ' + self.metadata.name + ' must be a DNS label that begins with a letter, at most 40 characters'"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name != 'default' && !self.metadata.name.startsWith('kube-')",messageExpression="'metadata.name ' + self.metadata.name + ' must not be default and must not begin with kube-'"
 // +genclient
 // +genclient:nonNamespaced
 type HIPAATenant struct {
@@ -39,7 +39,7 @@ type HIPAATenantList struct {
 }
 
 // HIPAATenantSpec is what a tenant asks for. The profile is the ceiling.
-// +kubebuilder:validation:XValidation:rule="!has(self.failoverRegions) || !(self.region in self.failoverRegions)",message="failoverRegions must not contain region",fieldPath=".failoverRegions"
+// +kubebuilder:validation:XValidation:rule="!has(self.failoverRegions) || !(self.region in self.failoverRegions)",fieldPath=".failoverRegions",messageExpression="'failoverRegions must not contain region ' + self.region"
 type HIPAATenantSpec struct {
 	// Profile is the HIPAAProfile that sets the ceiling. Empty means "default".
 	// +optional
@@ -72,7 +72,7 @@ type HIPAATenantSpec struct {
 	IPAllowlist []CIDR `json:"ipAllowlist"`
 	// SessionTimeout ends an idle session, 45 CFR 164.312(a)(2)(iii). 1m to 24h, and at most the profile's maximum.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="sessionTimeout must be between 1m and 24h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('1m') && self <= duration('24h')",message="sessionTimeout must be between 1m and 24h"
 	SessionTimeout Duration `json:"sessionTimeout"`
 	// DisabledChannels are channels that must not carry PHI, in addition to those the profile disables. Names from the
 	// profile's catalogue.
@@ -128,11 +128,11 @@ type Encryption struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(vault|awskms|gcpkms|azurekeyvault|kmsv2[+]unix|local)://[^ ]+$')",message="keyURI must begin with vault://, awskms://, gcpkms://, azurekeyvault://, kmsv2+unix:// or local:// and name a key"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(vault|awskms|gcpkms|azurekeyvault|kmsv2[+]unix|local)://[^[:space:]]+$')",message="keyURI must begin with vault://, awskms://, gcpkms://, azurekeyvault://, kmsv2+unix:// or local:// and name a key"
 	KeyURI string `json:"keyURI"`
 	// RotationPeriod is the age at which a data key is replaced. 24h to 87600h; empty means the profile's maximum.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('24h') && duration(self) <= duration('87600h')",message="rotationPeriod must be between 24h and 87600h"
+	// +kubebuilder:validation:XValidation:rule="self >= duration('24h') && self <= duration('87600h')",message="rotationPeriod must be between 24h and 87600h"
 	RotationPeriod Duration `json:"rotationPeriod,omitempty"`
 	// DataKeys to keep. Empty means one, "default".
 	// +optional
@@ -146,6 +146,7 @@ type Encryption struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	StorageClasses []string `json:"storageClasses,omitempty"`
 }
 

@@ -1,0 +1,78 @@
+# Run `make help` for what there is. Everything is built from source with Go alone; nothing is downloaded but
+# Go modules, and nothing outside bin/ and .local/ is written, but by `make generate`.
+
+SHELL := /bin/bash -o pipefail
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Added to `go test`, such as TESTFLAGS='-run Placement -v'.
+TESTFLAGS ?=
+# Added to the benchmark's command line.
+BENCHFLAGS ?=
+
+# What `make generate` writes, and nobody edits.
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd
+
+##@ Use
+
+.PHONY: demo
+demo: cluster-bin ## Show the main job from nothing on a real control plane; ends by itself.
+	go run ./hack/demo
+
+.PHONY: up
+up: cluster-bin ## Start a local cluster that stays; its kubeconfig is .local/kubeconfig.
+	go run ./hack/cluster up
+
+.PHONY: down
+down: ## Stop the local cluster and remove its data.
+	go run ./hack/cluster down
+
+##@ Check
+
+.PHONY: test
+test: cluster-bin ## Run all tests with the race detector; TESTFLAGS are added.
+	go test -race $(TESTFLAGS) ./...
+
+.PHONY: bench
+bench: cluster-bin ## Measure speed and memory against the floors; BENCHFLAGS are added.
+	go run ./test/bench $(BENCHFLAGS)
+
+.PHONY: verify
+verify: generate-check lint ## Check that generated files are up to date, and lint.
+
+.PHONY: generate-check
+generate-check: generate
+	@git --no-pager diff --exit-code -- $(GENERATED)
+	@new="$$(git status --porcelain -- $(GENERATED))"; if [ -n "$$new" ]; then \
+		echo "generated files are not committed; commit them:"; echo "$$new"; exit 1; fi
+
+.PHONY: lint
+lint: bin/golangci-lint ## Lint.
+	bin/golangci-lint run
+
+##@ Build
+
+.PHONY: build
+build: ## Build the operator and its command line, static, into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+.PHONY: generate
+generate: bin/controller-gen ## Write deep copies, CRDs and apply configurations again from the API types.
+	rm -rf $(GENERATED)
+	bin/controller-gen object crd applyconfiguration output:crd:artifacts:config=config/crd paths=./api/...
+
+.PHONY: cluster-bin
+cluster-bin: ## Build the test control plane into bin/k8s; quick when it is there. KUBEBUILDER_ASSETS is used instead, if set.
+	@go run ./hack/cluster build
+
+# A tool is pinned by a module of its own, so that its requirements never reach the operator's.
+bin/%: hack/tools/%/go.mod hack/tools/%/go.sum
+	cd hack/tools/$* && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ tool
+	@touch $@
+
+.PHONY: help
+help: ## Explain the targets.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,114 @@
+// Command manager is the operator.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/controllers"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+)
+
+func main() {
+	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil || o.done {
+		return err
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	config.UserAgent = v1alpha1.OperatorName + "/" + version()
+	mgr, err := newManager(config, o)
+	if err != nil {
+		return err
+	}
+	if err := setUp(ctx, mgr, o); err != nil {
+		return err
+	}
+	ctrl.Log.Info("starting", "version", version(), "namespace", o.namespace, "admissionPolicies", o.admission, "fips", fips())
+	return mgr.Start(ctx)
+}
+
+func newManager(config *rest.Config, o options) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	mgr, err := ctrl.NewManager(config, manager.Options{
+		Scheme:                        scheme,
+		Cache:                         controllers.CacheOptions(),
+		Metrics:                       metricsserver.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:        o.probes,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              v1alpha1.OperatorName,
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, check := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {
+		if err := check("ping", healthz.Ping); err != nil {
+			return nil, err
+		}
+	}
+	return mgr, nil
+}
+
+func setUp(ctx context.Context, mgr manager.Manager, o options) error {
+	start, err := prepare(ctx, mgr, o)
+	if err != nil {
+		return err
+	}
+	state := controllers.NewClusterState()
+	tenants := &controllers.TenantReconciler{
+		Client:            mgr.GetClient(),
+		Live:              mgr.GetAPIReader(),
+		Applier:           apply.New(mgr.GetClient(), mgr.GetAPIReader(), v1alpha1.OperatorName),
+		Keys:              start.keys,
+		State:             state,
+		Recorder:          mgr.GetEventRecorder(v1alpha1.OperatorName),
+		Clock:             clock.RealClock{},
+		ClusterUID:        start.clusterUID,
+		OperatorNamespace: o.namespace,
+		Concurrency:       o.concurrency,
+	}
+	policies := &controllers.AdmissionReconciler{
+		Client: mgr.GetClient(), State: state, Identity: start.identity, Manage: o.admission == admissionManage,
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
+	}
+	for _, c := range []interface{ SetupWithManager(manager.Manager) error }{
+		tenants,
+		policies,
+		&controllers.NodeReconciler{Client: mgr.GetClient(), State: state},
+		&controllers.AssociateReconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}},
+	} {
+		if err := c.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	return nil
+}

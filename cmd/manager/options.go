@@ -1,0 +1,107 @@
+package main
+
+import (
+	"cmp"
+	"crypto/fips140"
+	"flag"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
+)
+
+// What the operator does with the admission policies.
+const (
+	admissionManage = "manage"
+	admissionVerify = "verify"
+)
+
+// release is the version of a build made by the Makefile; others answer with what Go recorded.
+var release string
+
+type options struct {
+	done        bool // the question was answered, nothing is to be run
+	namespace   string
+	metrics     string
+	probes      string
+	leaderElect bool
+	admission   string
+	concurrency int
+	vault       vault.Config
+	vaultRole   string
+	vaultMount  string
+	log         zap.Options
+}
+
+func parse(args []string) (options, error) {
+	o := options{}
+	f := flag.NewFlagSet("manager", flag.ContinueOnError)
+	f.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), v1alpha1.OperatorNamespace),
+		"namespace of the operator: its lease, tombstones and local:// keys live there (default $POD_NAMESPACE, then hipaa-system)")
+	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address the metrics are served on; 0 turns them off")
+	f.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address /healthz and /readyz are served on; 0 turns them off")
+	f.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several replicas work at a time")
+	f.StringVar(&o.admission, "admission-policies", admissionManage,
+		"manage: apply the admission policies and put them back; verify: only report, for clusters where GitOps owns them")
+	f.IntVar(&o.concurrency, "concurrency", 16, "tenants reconciled side by side, 1 to 256")
+	f.StringVar(&o.vault.Address, "vault-address", os.Getenv("VAULT_ADDR"), "address of Vault or OpenBao for vault:// keys (default $VAULT_ADDR); empty turns the provider off")
+	f.StringVar(&o.vault.Namespace, "vault-namespace", os.Getenv("VAULT_NAMESPACE"), "Vault namespace (default $VAULT_NAMESPACE)")
+	f.StringVar(&o.vault.CAFile, "vault-ca-file", os.Getenv("VAULT_CACERT"), "PEM file Vault's certificate is checked against (default $VAULT_CACERT)")
+	f.StringVar(&o.vault.TokenFile, "vault-token-file", "", "file that holds a Vault token; read anew for every request")
+	f.StringVar(&o.vaultRole, "vault-kubernetes-role", "", "role to log in to Vault as, with the operator's service account")
+	f.StringVar(&o.vaultMount, "vault-kubernetes-mount", "kubernetes", "mount of Vault's Kubernetes auth method")
+	showVersion := f.Bool("version", false, "print the version and exit")
+	o.log.BindFlags(f)
+	if err := f.Parse(args); err != nil {
+		o.done = err == flag.ErrHelp //nolint:errorlint // the flag package returns the sentinel itself
+		if o.done {
+			err = nil
+		}
+		return o, err
+	}
+	if *showVersion {
+		fmt.Println("hipaa-tenant-operator", version())
+		o.done = true
+	}
+	return o, o.check(f.Args())
+}
+
+func (o *options) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("expected only flags, found %q: see --help", strings.Join(rest, " "))
+	case o.admission != admissionManage && o.admission != admissionVerify:
+		return fmt.Errorf("--admission-policies must be manage or verify, found %q", o.admission)
+	case o.concurrency < 1 || o.concurrency > 256:
+		return fmt.Errorf("--concurrency must be 1 to 256, found %d", o.concurrency)
+	case o.vaultRole != "" && o.vault.TokenFile != "":
+		return fmt.Errorf("--vault-token-file and --vault-kubernetes-role exclude each other: give one")
+	}
+	if o.vaultRole != "" {
+		o.vault.Kubernetes = &vault.KubernetesAuth{Role: o.vaultRole, Mount: o.vaultMount}
+	}
+	return nil
+}
+
+func version() string {
+	if release != "" {
+		return release
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// fips says in which mode the cryptographic module runs, for the log and the evidence.
+func fips() string {
+	if fips140.Enabled() {
+		return "on"
+	}
+	return "off"
+}

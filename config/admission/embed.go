@@ -1,0 +1,13 @@
+// Package admission carries the admission policies, one YAML file each: a policy and its one binding. They are CEL, take
+// no parameters, and are fed by the facts on the namespace, so any number of tenants is served by the same few policies.
+//
+// The files name the operator's identity literally; internal/admission replaces it where the operator runs under another
+// one. They state every field the API server would default, so that a live policy can be compared with the file.
+package admission
+
+import "embed"
+
+// Files are the policies, <name>.yaml each.
+//
+//go:embed *.yaml
+var Files embed.FS

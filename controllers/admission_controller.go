@@ -1,0 +1,158 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
+)
+
+// AdmissionReconciler keeps the admission policies as shipped, or only watches them, and says in State what is wrong
+// with them. The policies enforce inside the API server whether or not the operator runs.
+type AdmissionReconciler struct {
+	Client client.Client
+	State  *ClusterState
+	// Identity is the user name the policies exempt: the operator's own.
+	Identity string
+	// Manage applies what is missing or altered; otherwise it is reported only.
+	Manage   bool
+	Recorder events.EventRecorder
+}
+
+// Reconcile looks at all policies and bindings, whichever of them changed.
+func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	shipped, err := admission.Load(r.Identity)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	standing, err := r.list(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	problems := admission.Compare(shipped, standing)
+	lines := make([]string, len(problems))
+	for i, p := range problems {
+		lines[i] = p.String()
+	}
+	r.State.setAdmission(lines)
+	if !r.Manage {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{}, r.restore(ctx, shipped, standing, problems)
+}
+
+func (r *AdmissionReconciler) list(ctx context.Context) ([]admission.Object, error) {
+	var (
+		policies         admissionv1.ValidatingAdmissionPolicyList
+		bindings         admissionv1.ValidatingAdmissionPolicyBindingList
+		mutating         admissionv1.MutatingAdmissionPolicyList
+		mutatingBindings admissionv1.MutatingAdmissionPolicyBindingList
+		out              []admission.Object
+	)
+	for _, list := range []client.ObjectList{&policies, &bindings, &mutating, &mutatingBindings} {
+		if err := r.Client.List(ctx, list); err != nil {
+			return nil, err
+		}
+	}
+	for i := range policies.Items {
+		out = append(out, &policies.Items[i])
+	}
+	for i := range bindings.Items {
+		out = append(out, &bindings.Items[i])
+	}
+	for i := range mutating.Items {
+		out = append(out, &mutating.Items[i])
+	}
+	for i := range mutatingBindings.Items {
+		out = append(out, &mutatingBindings.Items[i])
+	}
+	return out, nil
+}
+
+// restore creates what is missing and replaces what was altered, whole, so that nothing added by others stays. Each
+// write starts another round, which tells whether it helped.
+func (r *AdmissionReconciler) restore(ctx context.Context, shipped, standing []admission.Object, problems []admission.Problem) error {
+	var errs []error
+	for _, p := range problems {
+		want := admission.Find(shipped, p)
+		if want == nil || p.Reason == admission.NotAccepted {
+			continue
+		}
+		if err := r.put(ctx, want, admission.Find(standing, p)); err != nil {
+			errs = append(errs, fmt.Errorf("restoring %s %s: %w", p.Kind, p.Name, err))
+			continue
+		}
+		r.Recorder.Eventf(operatorAsObject(), nil, corev1.EventTypeWarning, "AdmissionPolicyRestored", "Restore", "%s", p.String())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *AdmissionReconciler) put(ctx context.Context, want, standing admission.Object) error {
+	obj, ok := want.DeepCopyObject().(client.Object)
+	if !ok {
+		return fmt.Errorf("%T is no object", want)
+	}
+	owner := client.FieldOwner(v1alpha1.OperatorName)
+	if standing != nil {
+		obj.SetResourceVersion(standing.GetResourceVersion())
+		return r.Client.Update(ctx, obj, owner)
+	}
+	err := r.Client.Create(ctx, obj, owner)
+	if apierrors.IsAlreadyExists(err) {
+		return r.relabel(ctx, obj)
+	}
+	return err
+}
+
+// relabel takes an object that exists without the operator's label, and so outside the cache, back under it.
+func (r *AdmissionReconciler) relabel(ctx context.Context, obj client.Object) error {
+	obj.SetResourceVersion("")
+	return r.Client.Patch(ctx, obj, client.Merge, client.FieldOwner(v1alpha1.OperatorName))
+}
+
+// operatorAsObject is what events about the cluster as a whole are recorded on.
+func operatorAsObject() client.Object {
+	ns := &corev1.Namespace{}
+	ns.Name = v1alpha1.OperatorNamespace
+	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return ns
+}
+
+// SetupWithManager registers the controller. All policies share one request.
+func (r *AdmissionReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{}}
+	})
+	b := ctrl.NewControllerManagedBy(mgr).Named("admission").WatchesRawSource(startUp{})
+	for _, kind := range admissionKinds() {
+		b = b.Watches(kind, all)
+	}
+	return b.Complete(r)
+}
+
+func admissionKinds() []client.Object {
+	return []client.Object{
+		&admissionv1.ValidatingAdmissionPolicy{}, &admissionv1.ValidatingAdmissionPolicyBinding{},
+		&admissionv1.MutatingAdmissionPolicy{}, &admissionv1.MutatingAdmissionPolicyBinding{},
+	}
+}
+
+// startUp asks for one reconcile when the controller starts: where there is no policy yet, no watch would.
+type startUp struct{}
+
+// Start adds the request.
+func (startUp) Start(_ context.Context, q queue) error {
+	q.Add(reconcile.Request{})
+	return nil
+}

@@ -1,0 +1,229 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/status"
+)
+
+// How soon to look again when no watch will tell.
+const (
+	retryWaiting = 10 * time.Second      // a namespace that terminates, a KMS that is down
+	retryStale   = 50 * time.Millisecond // the cache has not seen the last status write
+	confirmAfter = 10 * time.Second      // that the cache has seen the last writes
+)
+
+// TenantReconciler keeps tenants as their specs ask.
+type TenantReconciler struct {
+	// Client reads from the cache and writes tenants.
+	Client client.Client
+	// Live reads from the API server, where the cache does not hold an object or must not be believed.
+	Live client.Reader
+	// Applier writes children.
+	Applier *apply.Applier
+	// Keys makes data keys.
+	Keys *keyring.Ring
+	// State of the cluster.
+	State *ClusterState
+	// Recorder of events.
+	Recorder events.EventRecorder
+	// Clock agreements are judged by.
+	Clock clock.PassiveClock
+	// ClusterUID is the UID of namespace kube-system; keysets are bound to it.
+	ClusterUID string
+	// OperatorNamespace holds tombstones and may not belong to a tenant.
+	OperatorNamespace string
+	// Concurrency is the number of tenants reconciled side by side.
+	Concurrency int
+
+	lastWrites sync.Map // tenant UID -> resource version of the last status write
+}
+
+// Reconcile brings one tenant in line with its spec.
+func (r *TenantReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	t := &v1alpha1.HIPAATenant{}
+	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !r.State.Known() {
+		return ctrl.Result{}, nil // every tenant is reconciled when it is
+	}
+	if r.stale(t) {
+		return ctrl.Result{RequeueAfter: retryStale}, nil
+	}
+	t = t.DeepCopy()
+	switch {
+	case !t.DeletionTimestamp.IsZero():
+		return r.delete(ctx, t)
+	case t.Spec.Suspend:
+		return ctrl.Result{}, r.writeStatus(ctx, t, status.Suspend(t, r.Clock.Now()))
+	}
+	if err := r.ensureFinalizer(ctx, t); err != nil {
+		return ctrl.Result{}, err
+	}
+	before := t.Status
+	d, err := r.decide(ctx, t, cached)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	err = r.act(ctx, t, &d)
+	if apierrors.IsAlreadyExists(err) {
+		if d, err = r.decide(ctx, t, live); err != nil {
+			return ctrl.Result{}, err
+		}
+		err = r.act(ctx, t, &d)
+	}
+	d.inputs.Err = err
+	if err := r.writeStatus(ctx, t, status.Compute(d.inputs)); err != nil {
+		return ctrl.Result{}, err
+	}
+	d.before = before
+	r.tell(t, d)
+	return r.next(d), retriable(err)
+}
+
+// decision is a plan and what it was made from.
+type decision struct {
+	facts   compile.Facts
+	plan    *compile.Plan
+	inputs  status.Inputs
+	written []v1alpha1.ObjectRef
+	before  v1alpha1.HIPAATenantStatus // the status this reconcile began with
+}
+
+// decide reads the facts and makes the plan. Keys are made only for a plan that could be applied, so a spec that is
+// refused never reaches a KMS.
+func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, from source) (decision, error) {
+	facts, err := r.readFacts(ctx, t, from)
+	if err != nil {
+		return decision{}, fmt.Errorf("reading facts: %w", err)
+	}
+	d := decision{facts: facts, plan: compile.Compile(t, facts)}
+	var keys status.Keys
+	if d.plan.Writable() {
+		if d.facts.Keysets, keys, err = r.makeKeys(ctx, t, d); err != nil {
+			return decision{}, err
+		}
+		d.plan = compile.Compile(t, d.facts)
+	}
+	d.inputs = status.Inputs{
+		Tenant: t, Plan: d.plan, Live: facts.Namespaces, Keys: keys,
+		AdmissionProblems: r.State.Admission(), Inventory: d.plan.Refs(), Now: r.Clock.Now(),
+	}
+	return d, nil
+}
+
+// act remembers what it is about to write, writes it, and removes what is no longer wanted once all of it stands.
+func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *decision) error {
+	d.inputs.Applied = nil
+	if !d.plan.Writable() {
+		return nil
+	}
+	remembered := union(t.Status.Inventory, d.plan.Refs())
+	d.inputs.Inventory = remembered
+	if !slices.Equal(remembered, t.Status.Inventory) {
+		if err := r.writeStatus(ctx, t, status.Remember(t, remembered, r.Clock.Now())); err != nil {
+			return err
+		}
+	}
+	result, err := r.Applier.Apply(ctx, d.plan)
+	d.written = result.Written
+	d.inputs.Applied = &status.Applied{UIDs: result.UIDs, Failed: result.Failed}
+	if err != nil {
+		return err
+	}
+	obsolete := slices.DeleteFunc(slices.Clone(remembered), d.plan.Owns)
+	survivors, err := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
+	d.inputs.Inventory = union(d.plan.Refs(), survivors)
+	return err
+}
+
+// stale says that the cache shows the tenant as it was before this process last wrote its status. Acting on it would
+// repeat writes and end in a conflict.
+func (r *TenantReconciler) stale(t *v1alpha1.HIPAATenant) bool {
+	last, known := r.lastWrites.Load(t.UID)
+	if !known {
+		return false
+	}
+	c, err := resourceversion.CompareResourceVersion(last.(string), t.ResourceVersion)
+	return err == nil && c > 0
+}
+
+// writeStatus is the only writer of a tenant's status. It writes nothing when nothing changed.
+func (r *TenantReconciler) writeStatus(ctx context.Context, t *v1alpha1.HIPAATenant, s v1alpha1.HIPAATenantStatus) error {
+	if equality.Semantic.DeepEqual(t.Status, s) {
+		return nil
+	}
+	t.Status = s
+	if err := r.Client.Status().Update(ctx, t, client.FieldOwner(v1alpha1.OperatorName)); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	r.lastWrites.Store(t.UID, t.ResourceVersion)
+	return nil
+}
+
+func (r *TenantReconciler) ensureFinalizer(ctx context.Context, t *v1alpha1.HIPAATenant) error {
+	before := t.DeepCopy()
+	if !controllerutil.AddFinalizer(t, v1alpha1.Finalizer) {
+		return nil
+	}
+	lock := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, t, lock, client.FieldOwner(v1alpha1.OperatorName)); err != nil {
+		return fmt.Errorf("adding the finalizer: %w", err)
+	}
+	return nil
+}
+
+// next says when to look again although no watch says so.
+func (r *TenantReconciler) next(d decision) ctrl.Result {
+	after := time.Duration(0)
+	sooner := func(t time.Duration) {
+		if t > 0 && (after == 0 || t < after) {
+			after = t
+		}
+	}
+	if len(d.plan.Waiting) > 0 || d.inputs.Keys.Reason == v1alpha1.ReasonKMSUnreachable {
+		sooner(retryWaiting)
+	}
+	if len(d.written) > 0 {
+		sooner(confirmAfter)
+	}
+	if !d.plan.Next.IsZero() {
+		sooner(max(time.Second, d.plan.Next.Sub(r.Clock.Now())))
+	}
+	return ctrl.Result{RequeueAfter: after}
+}
+
+// retriable drops errors that the next event or requeue takes care of by itself.
+func retriable(err error) error {
+	if err != nil && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
+	}
+	return err
+}
+
+func union(a, b []v1alpha1.ObjectRef) []v1alpha1.ObjectRef {
+	set := map[v1alpha1.ObjectRef]bool{}
+	for _, ref := range append(slices.Clone(a), b...) {
+		set[ref] = true
+	}
+	return compile.SortRefs(set)
+}

@@ -1,0 +1,119 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+)
+
+// SetupWithManager registers the controller and everything that wakes it: tenants, profiles, associates, every object
+// it owns (drift), and the state of the cluster.
+func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	b := ctrl.NewControllerManagedBy(mgr).Named("tenants").
+		For(&v1alpha1.HIPAATenant{}, builder.WithPredicates(changed)).
+		Watches(&v1alpha1.HIPAAProfile{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProfile), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.BusinessAssociate{}, handler.EnqueueRequestsFromMapFunc(r.everyTenant), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})
+	for _, kind := range apply.Kinds() {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(tenantOf), builder.WithPredicates(r.drift()))
+	}
+	return b.Complete(r)
+}
+
+// drift lets through what somebody else did to an owned object, and holds back the echo of the operator's own writes.
+func (r *TenantReconciler) drift() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return !r.Applier.Echo(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return !r.Applier.Echo(e.ObjectNew) },
+		DeleteFunc: func(e event.DeleteEvent) bool {
+			r.Applier.Gone(e.Object)
+			return true
+		},
+	}
+}
+
+func tenantOf(_ context.Context, obj client.Object) []reconcile.Request {
+	tenant := obj.GetLabels()[v1alpha1.LabelTenant]
+	if tenant == "" {
+		return nil
+	}
+	return []reconcile.Request{requestFor(tenant)}
+}
+
+func (r *TenantReconciler) usersOfProfile(ctx context.Context, obj client.Object) []reconcile.Request {
+	return r.tenants(ctx, func(t *v1alpha1.HIPAATenant) bool { return compile.ProfileName(t) == obj.GetName() })
+}
+
+func (r *TenantReconciler) everyTenant(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.tenants(ctx, func(*v1alpha1.HIPAATenant) bool { return true })
+}
+
+func (r *TenantReconciler) tenants(ctx context.Context, keep func(*v1alpha1.HIPAATenant) bool) []reconcile.Request {
+	var list v1alpha1.HIPAATenantList
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing tenants from the cache; those affected are reconciled at the next change")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		if keep(&list.Items[i]) {
+			requests = append(requests, requestFor(list.Items[i].Name))
+		}
+	}
+	return requests
+}
+
+// tell records as events what a reader of the tenant should act on or know: findings that keep it from being honoured,
+// and drift that was repaired.
+func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
+	for _, f := range d.plan.Findings {
+		if f.Severity != v1alpha1.SeverityInfo && !slices.Contains(d.before.Findings, f) {
+			r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
+		}
+	}
+	if drifted(t, d) && len(d.written) > 0 {
+		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "DriftRepaired", "Reconcile",
+			"brought back in line: %s", describe(d.written))
+	}
+}
+
+// drifted says that what was written was not asked for by a new spec or profile: the tenant stood as wanted before.
+func drifted(t *v1alpha1.HIPAATenant, d decision) bool {
+	return d.before.ObservedGeneration == t.Generation &&
+		meta.IsStatusConditionTrue(d.before.Conditions, v1alpha1.ConditionReady) &&
+		equality.Semantic.DeepEqual(d.before.Effective, d.plan.Effective)
+}
+
+func describe(refs []v1alpha1.ObjectRef) string {
+	const most = 5
+	text := ""
+	for i, ref := range refs {
+		if i == most {
+			return text + fmt.Sprintf(" and %d more", len(refs)-most)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += ref.Kind + " " + ref.Namespace + "/" + ref.Name
+	}
+	return text
+}

@@ -1,0 +1,186 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// Applier writes objects.
+type Applier struct {
+	writer client.Client
+	live   client.Reader
+	owner  string
+	memory memory
+}
+
+// New returns an applier. It reads from writer's cache, which must hold stripped objects (Strip) of all Kinds, and from
+// live, which asks the API server. owner is the field manager of every write.
+func New(writer client.Client, live client.Reader, owner string) *Applier {
+	return &Applier{writer: writer, live: live, owner: owner}
+}
+
+// Plan is what to write.
+type Plan interface {
+	// Waves of objects, in order.
+	Waves() [][]runtime.ApplyConfiguration
+	// Births says that an object must not exist before its first wave.
+	Births(v1alpha1.ObjectRef) bool
+}
+
+// Result of an Apply.
+type Result struct {
+	// Written are the objects that were written, in order.
+	Written []v1alpha1.ObjectRef
+	// UIDs of the objects that stand now.
+	UIDs map[v1alpha1.ObjectRef]types.UID
+	// Failed are the objects that could not be written, and why.
+	Failed map[v1alpha1.ObjectRef]error
+}
+
+// Err joins the failures; nil when there is none.
+func (r Result) Err() error {
+	var list []error
+	for ref, err := range r.Failed {
+		list = append(list, fmt.Errorf("%s %s/%s: %w", ref.Kind, ref.Namespace, ref.Name, err))
+	}
+	return errors.Join(list...)
+}
+
+// Apply writes the plan wave by wave and stops behind the first wave in which a write failed. An object that had to be
+// born and exists already fails with AlreadyExists.
+func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
+	r := Result{UIDs: map[v1alpha1.ObjectRef]types.UID{}, Failed: map[v1alpha1.ObjectRef]error{}}
+	for _, wave := range plan.Waves() {
+		for _, config := range wave {
+			want, err := newDesired(config)
+			if err != nil {
+				return r, err
+			}
+			_, seen := r.UIDs[want.ref]
+			born := plan.Births(want.ref) && !seen
+			uid, wrote, err := a.applyOne(ctx, want, born)
+			if err != nil {
+				r.Failed[want.ref] = err
+				continue
+			}
+			r.UIDs[want.ref] = uid
+			if wrote {
+				r.Written = append(r.Written, want.ref)
+			}
+		}
+		if len(r.Failed) > 0 {
+			break
+		}
+	}
+	return r, r.Err()
+}
+
+func (a *Applier) applyOne(ctx context.Context, want desired, born bool) (types.UID, bool, error) {
+	if born {
+		s, err := a.create(ctx, want)
+		return s.uid, true, err
+	}
+	live, found, err := a.standing(ctx, want.object)
+	if err != nil {
+		return "", false, err
+	}
+	pinned := want.object.GetUID()
+	if found && live.digest == want.digest && (pinned == "" || pinned == live.uid) {
+		return live.uid, false, nil
+	}
+	s, err := a.patch(ctx, want)
+	return s.uid, true, err
+}
+
+// standing is the newest that is known of an object: what the cache says, or what this process wrote since.
+func (a *Applier) standing(ctx context.Context, obj client.Object) (standing, bool, error) {
+	ref := RefOf(obj)
+	written, wrote := a.memory.recall(ref)
+	cached := kinds[ref.Kind]()
+	err := a.writer.Get(ctx, client.ObjectKeyFromObject(obj), cached)
+	switch {
+	case apierrors.IsNotFound(err):
+		return written, wrote, nil
+	case err != nil:
+		return standing{}, false, err
+	case wrote && newer(written.version, cached.GetResourceVersion()):
+		return written, true, nil
+	}
+	digest, _ := strippedDigest(cached)
+	return standing{uid: cached.GetUID(), version: cached.GetResourceVersion(), digest: digest, labels: cached.GetLabels()}, true, nil
+}
+
+// create makes an object that must not exist.
+func (a *Applier) create(ctx context.Context, want desired) (standing, error) {
+	obj := want.object.DeepCopyObject().(client.Object)
+	if err := a.writer.Create(ctx, obj, client.FieldOwner(a.owner)); err != nil {
+		return standing{}, err
+	}
+	return a.wrote(want.ref, obj), nil
+}
+
+// patch applies the object and makes sure that nothing was left in it that is not ours: a field somebody else added to
+// the body survives a server-side apply, so then the whole object is replaced.
+func (a *Applier) patch(ctx context.Context, want desired) (standing, error) {
+	obj := kinds[want.ref.Kind]()
+	obj.SetNamespace(want.ref.Namespace)
+	obj.SetName(want.ref.Name)
+	err := a.writer.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, want.body), client.FieldOwner(a.owner), client.ForceOwnership)
+	if err != nil {
+		return standing{}, err
+	}
+	if Digest(obj) != want.digest {
+		if obj, err = a.replace(ctx, want, obj); err != nil {
+			return standing{}, fmt.Errorf("removing what others added: %w", err)
+		}
+	}
+	return a.wrote(want.ref, obj), nil
+}
+
+// replace overwrites the body of live by the wanted one and drops our labels and annotations that are not wanted. What
+// belongs to others in the metadata stays.
+func (a *Applier) replace(ctx context.Context, want desired, live client.Object) (client.Object, error) {
+	obj := want.object.DeepCopyObject().(client.Object)
+	obj.SetUID(live.GetUID())
+	obj.SetResourceVersion(live.GetResourceVersion())
+	obj.SetLabels(merge(live.GetLabels(), want.object.GetLabels()))
+	obj.SetAnnotations(merge(live.GetAnnotations(), want.object.GetAnnotations()))
+	obj.SetOwnerReferences(live.GetOwnerReferences())
+	obj.SetFinalizers(live.GetFinalizers())
+	if err := a.writer.Update(ctx, obj, client.FieldOwner(a.owner)); err != nil {
+		return nil, err
+	}
+	if Digest(obj) != want.digest {
+		return nil, fmt.Errorf("the API server keeps a difference in %s %s/%s: look for a mutating webhook or policy that changes it",
+			want.ref.Kind, want.ref.Namespace, want.ref.Name)
+	}
+	return obj, nil
+}
+
+func (a *Applier) wrote(ref v1alpha1.ObjectRef, obj client.Object) standing {
+	s := standing{uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: Digest(obj), labels: obj.GetLabels()}
+	a.memory.remember(ref, s)
+	return s
+}
+
+// merge keeps the keys of others in live and takes ours from want.
+func merge(live, want map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range live {
+		if !owned(k) {
+			out[k] = v
+		}
+	}
+	for k, v := range want {
+		out[k] = v
+	}
+	return out
+}

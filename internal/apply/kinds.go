@@ -1,0 +1,98 @@
+package apply
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// kinds are the objects this package can write, by the kind an ObjectRef spells. A tenant template can never smuggle in
+// another one.
+var kinds = map[string]func() client.Object{
+	"Namespace": func() client.Object { return &corev1.Namespace{} },
+	"NetworkPolicy." + networkingv1.GroupName: func() client.Object { return &networkingv1.NetworkPolicy{} },
+	"ResourceQuota":                   func() client.Object { return &corev1.ResourceQuota{} },
+	"LimitRange":                      func() client.Object { return &corev1.LimitRange{} },
+	"ConfigMap":                       func() client.Object { return &corev1.ConfigMap{} },
+	"Secret":                          func() client.Object { return &corev1.Secret{} },
+	"RoleBinding." + rbacv1.GroupName: func() client.Object { return &rbacv1.RoleBinding{} },
+}
+
+// Kinds returns an empty object of every kind this package writes, for caches and watches.
+func Kinds() []client.Object {
+	var out []client.Object
+	for _, make := range kinds {
+		out = append(out, make())
+	}
+	return out
+}
+
+// RefOf names an object.
+func RefOf(obj client.Object) v1alpha1.ObjectRef {
+	ref := v1alpha1.ObjectRef{Namespace: obj.GetNamespace(), Name: obj.GetName()}
+	switch obj.(type) {
+	case *corev1.Namespace:
+		ref.Kind = "Namespace"
+	case *networkingv1.NetworkPolicy:
+		ref.Kind = "NetworkPolicy." + networkingv1.GroupName
+	case *corev1.ResourceQuota:
+		ref.Kind = "ResourceQuota"
+	case *corev1.LimitRange:
+		ref.Kind = "LimitRange"
+	case *corev1.ConfigMap:
+		ref.Kind = "ConfigMap"
+	case *corev1.Secret:
+		ref.Kind = "Secret"
+	case *rbacv1.RoleBinding:
+		ref.Kind = "RoleBinding." + rbacv1.GroupName
+	}
+	return ref
+}
+
+// desired is an object to write: the body to send and what the API server will make of it.
+type desired struct {
+	ref    v1alpha1.ObjectRef
+	body   []byte
+	object client.Object
+	digest string
+}
+
+func newDesired(config runtime.ApplyConfiguration) (desired, error) {
+	body, err := json.Marshal(config)
+	if err != nil {
+		return desired{}, fmt.Errorf("encoding %T: %w", config, err)
+	}
+	var meta struct {
+		Kind       string `json:"kind"`
+		APIVersion string `json:"apiVersion"`
+	}
+	if err := json.Unmarshal(body, &meta); err != nil {
+		return desired{}, fmt.Errorf("reading the kind of %T: %w", config, err)
+	}
+	for _, name := range []string{meta.Kind, meta.Kind + "." + groupOf(meta.APIVersion)} {
+		if make, known := kinds[name]; known {
+			object := make()
+			if err := json.Unmarshal(body, object); err != nil {
+				return desired{}, fmt.Errorf("decoding %s: %w", name, err)
+			}
+			return desired{ref: RefOf(object), body: body, object: object, digest: Digest(object)}, nil
+		}
+	}
+	return desired{}, fmt.Errorf("kind %s of %s is not one this operator writes", meta.Kind, meta.APIVersion)
+}
+
+func groupOf(apiVersion string) string {
+	for i, c := range apiVersion {
+		if c == '/' {
+			return apiVersion[:i]
+		}
+	}
+	return ""
+}

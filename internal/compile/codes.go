@@ -1,0 +1,53 @@
+package compile
+
+// Codes of findings. They are stable: documentation, alerts and pipelines search for them.
+const (
+	// CodeRegionNotEligible: a region is not in the profile.
+	CodeRegionNotEligible = "RegionNotEligible"
+	// CodeRegionProviderLapsed: the agreement with a region's provider is not in force; the region takes no new pods.
+	CodeRegionProviderLapsed = "RegionProviderLapsed"
+	// CodeRegionWithoutNodes: a region has no ready node; pods for it stay pending.
+	CodeRegionWithoutNodes = "RegionWithoutNodes"
+	// CodeSessionTimeoutAboveMaximum: sessionTimeout exceeds the profile's maximum.
+	CodeSessionTimeoutAboveMaximum = "SessionTimeoutAboveMaximum"
+	// CodeUnknownChannel: a disabled channel is not in the profile's catalogue.
+	CodeUnknownChannel = "UnknownChannel"
+	// CodeKeyURINotAllowed: keyURI matches none of the profile's patterns.
+	CodeKeyURINotAllowed = "KeyURINotAllowed"
+	// CodeSoftwareKeyNotAllowed: a local:// key where the profile does not allow software keys.
+	CodeSoftwareKeyNotAllowed = "SoftwareKeyNotAllowed"
+	// CodeRotationPeriodCapped: rotationPeriod exceeds the profile's maximum; the maximum is used.
+	CodeRotationPeriodCapped = "RotationPeriodCapped"
+	// CodeStorageClassNotAllowed: a storage class is not in the profile's list.
+	CodeStorageClassNotAllowed = "StorageClassNotAllowed"
+	// CodeAllowlistTooWide: an allowlist entry is wider than the profile permits.
+	CodeAllowlistTooWide = "AllowlistTooWide"
+	// CodeBAAIncomplete: a party has not signed.
+	CodeBAAIncomplete = "BAAIncomplete"
+	// CodeBAALapsed: the agreement is not in force.
+	CodeBAALapsed = "BAALapsed"
+	// CodeBAAExpiring: the agreement ends within the profile's warning window.
+	CodeBAAExpiring = "BAAExpiring"
+	// CodeAssociateNotInForce: a business associate's agreement is not in force; egress to it stays closed.
+	CodeAssociateNotInForce = "AssociateNotInForce"
+	// CodeAssociateChannelDisabled: an associate carries a disabled channel; egress to it stays closed.
+	CodeAssociateChannelDisabled = "AssociateChannelDisabled"
+	// CodeHostsNotExpressible: an endpoint names only hosts and NetworkPolicy knows addresses only; it stays closed.
+	CodeHostsNotExpressible = "HostsNotExpressible"
+	// CodeEndpointSubtracted: nothing of an endpoint is left after what must never be reached was taken away.
+	CodeEndpointSubtracted = "EndpointSubtracted"
+	// CodeSubjectOutsideTenant: a role names a service account of a namespace that is not the tenant's.
+	CodeSubjectOutsideTenant = "SubjectOutsideTenant"
+	// CodeGrantExpired: a role grant has expired and is not bound.
+	CodeGrantExpired = "GrantExpired"
+	// CodeNamespaceConflict: a namespace exists and may not be taken over.
+	CodeNamespaceConflict = "NamespaceConflict"
+	// CodeNamespaceReserved: a namespace belongs to the operator or to the profile's shared services.
+	CodeNamespaceReserved = "NamespaceReserved"
+	// CodeNamespaceRetained: a namespace left the spec; it is quarantined and keeps its data.
+	CodeNamespaceRetained = "NamespaceRetained"
+	// CodeShredNotAvailable: deletionPolicy Shred was asked for and Retain is what is done.
+	CodeShredNotAvailable = "ShredNotAvailable"
+	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
+	CodeKeysetMissing = "KeysetMissing"
+)

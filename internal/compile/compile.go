@@ -1,0 +1,80 @@
+package compile
+
+import (
+	"slices"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// Compile decides what a tenant becomes. When the spec cannot be honoured or a fact is missing the plan writes nothing
+// and keeps everything, so what was enforced before stays.
+func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
+	p := newPlan()
+	for _, ref := range t.Status.Inventory {
+		p.keep(ref)
+	}
+	if f.Profile == nil {
+		p.wait("HIPAAProfile %s", ProfileName(t))
+		return p
+	}
+	r := resolve(t, f, p)
+	r.checkNamespaces(f, p)
+	if p.Invalid() || len(p.Waiting) > 0 {
+		return p.settle()
+	}
+	p.Effective, p.Rotation = r.effective(), r.rotation
+	clear(p.refs)
+	config := r.config()
+	for _, name := range NamespaceNames(t) {
+		r.compileNamespace(name, f, config, p)
+	}
+	for _, name := range retainedNamespaces(t, f) {
+		p.find(v1alpha1.SeverityInfo, CodeNamespaceRetained, "spec.namespaces",
+			"namespace %s is no longer in the spec: it is quarantined, its data and keys are kept", name)
+		retain(t, name, f.Namespaces[name], p)
+	}
+	return p.settle()
+}
+
+// compileNamespace writes everything one namespace holds, each object in the wave it belongs to.
+func (r *resolved) compileNamespace(name string, f Facts, config configDocument, p *Plan) {
+	r.namespace(name, f, config, p)
+	for _, object := range []func(string, *Plan){
+		r.defaultDeny, r.resourceQuota, r.limitRange,
+		r.allowTenant, r.allowDNS, r.allowIngress, r.allowGateways, r.allowAssociates, r.allowMailbox, r.allowAPI,
+	} {
+		object(name, p)
+	}
+	r.keyset(name, f, p)
+	config.configMap(name, p)
+	r.roleBindings(name, f, p)
+}
+
+// Retire is the plan for a tenant that is being deleted: every namespace it remembers is quarantined and keeps its
+// deny-all policy and its keyset, everything else may be pruned. It needs no profile and no valid spec.
+func Retire(t *v1alpha1.HIPAATenant, f Facts) *Plan {
+	p := newPlan()
+	for _, ref := range t.Status.Inventory {
+		if n, exists := f.Namespaces[ref.Name]; ref.Kind == kindNamespace && exists && ours(t, n) {
+			retain(t, ref.Name, n, p)
+		}
+	}
+	return p
+}
+
+// retainedNamespaces are namespaces the tenant remembers, owns and no longer names.
+func retainedNamespaces(t *v1alpha1.HIPAATenant, f Facts) []string {
+	var names []string
+	wanted := NamespaceNames(t)
+	for _, ref := range t.Status.Inventory {
+		n, exists := f.Namespaces[ref.Name]
+		if ref.Kind == kindNamespace && exists && ours(t, n) && !slices.Contains(wanted, ref.Name) {
+			names = append(names, ref.Name)
+		}
+	}
+	return names
+}
+
+func ours(t *v1alpha1.HIPAATenant, n Namespace) bool {
+	return n.Tenant() == t.Name && n.TenantUID() == t.UID && !n.Terminating
+}

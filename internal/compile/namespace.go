@@ -1,0 +1,149 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+const kindNamespace = "Namespace"
+
+// checkNamespaces refuses namespaces that may not be taken over, and waits for those that take no writes.
+func (r *resolved) checkNamespaces(f Facts, p *Plan) {
+	for i, name := range NamespaceNames(r.tenant) {
+		path := fmt.Sprintf("spec.namespaces[%d].name", i)
+		adopt := i < len(r.tenant.Spec.Namespaces) && r.tenant.Spec.Namespaces[i].Adopt
+		if slices.Contains(r.reserved(f), name) {
+			p.find(v1alpha1.SeverityError, CodeNamespaceReserved, path,
+				"namespace %s belongs to the operator or to shared services of profile %s: choose another name", name, r.profile.Name)
+			continue
+		}
+		n, exists := f.Namespaces[name]
+		switch {
+		case !exists && !f.AdmissionEnforced:
+			p.wait("the admission policies: namespace %s is not created before they are in force", name)
+		case !exists:
+		case n.Terminating:
+			p.wait("namespace %s is terminating; it is created anew once it is gone", name)
+		case n.Tenant() == r.tenant.Name:
+		case n.Tenant() != "":
+			p.find(v1alpha1.SeverityError, CodeNamespaceConflict, path, "namespace %s belongs to tenant %s: choose another name", name, n.Tenant())
+		case !adopt && !remembers(r.tenant, name, n):
+			p.find(v1alpha1.SeverityError, CodeNamespaceConflict, path,
+				"namespace %s exists and belongs to no tenant: choose another name, or set adopt: true to take it over", name)
+		}
+	}
+}
+
+func (r *resolved) reserved(f Facts) []string {
+	names := []string{f.OperatorNamespace, string(r.dns().Namespace)}
+	for _, g := range r.profile.Spec.Gateways {
+		names = append(names, string(g.Namespace))
+	}
+	return names
+}
+
+// remembers says whether the operator wrote to this very namespace before, so that one whose labels were stripped is
+// taken back.
+func remembers(t *v1alpha1.HIPAATenant, name string, n Namespace) bool {
+	return slices.ContainsFunc(t.Status.Namespaces, func(s v1alpha1.NamespaceStatus) bool {
+		return s.Name == name && s.UID == n.UID && n.UID != ""
+	})
+}
+
+// namespace stands in the plan twice, pinned to the UID it was seen with, or to be born if there was none. The first wave writes the facts with a gate that is never wider than the one in
+// place; the last wave sets the gate the tenant is due, and announces the config that stands by then.
+func (r *resolved) namespace(name string, f Facts, config configDocument, p *Plan) {
+	live, exists := f.Namespaces[name]
+	current := v1alpha1.GateLocked
+	if exists && live.Tenant() == r.tenant.Name && live.TenantUID() == r.tenant.UID && live.Gate() != "" {
+		current = live.Gate()
+	}
+	target := r.gate(name, current, f, p)
+	hash := config.hash
+	if announced := live.Facts[v1alpha1.AnnotationConfigHash]; announced != "" {
+		hash = announced
+	}
+	ref := v1alpha1.ObjectRef{Kind: kindNamespace, Name: name}
+	first := r.namespaceFacts(name, narrower(current, target), hash)
+	last := r.namespaceFacts(name, target, config.hash)
+	if exists {
+		first.WithUID(live.UID)
+		last.WithUID(live.UID)
+	} else {
+		p.births[ref] = true
+	}
+	p.write(WaveNamespace, ref, first)
+	p.write(WaveGate, ref, last)
+	p.Gates[name] = target
+}
+
+// gate is what the last wave writes. Without a keyset or without the admission policies it never gets wider than it is.
+func (r *resolved) gate(name string, current v1alpha1.Gate, f Facts, p *Plan) v1alpha1.Gate {
+	due := v1alpha1.GateOpen
+	switch r.lapse {
+	case v1alpha1.LapseFreeze:
+		due = v1alpha1.GateFrozen
+	case v1alpha1.LapseIsolate:
+		due = v1alpha1.GateQuarantined
+	}
+	if _, keyed := f.Keysets[name]; !keyed && due == v1alpha1.GateOpen {
+		due = narrower(current, due)
+		p.find(v1alpha1.SeverityWarning, CodeKeysetMissing, "spec.encryption", "namespace %s stays %s: its keyset could not be made", name, due)
+	}
+	if !f.AdmissionEnforced {
+		due = narrower(current, due)
+	}
+	return due
+}
+
+// openness orders gates. What is not a gate counts as locked.
+var openness = map[v1alpha1.Gate]int{v1alpha1.GateQuarantined: 0, v1alpha1.GateLocked: 1, v1alpha1.GateFrozen: 2, v1alpha1.GateOpen: 3}
+
+func narrower(a, b v1alpha1.Gate) v1alpha1.Gate {
+	if openness[b] < openness[a] {
+		return b
+	}
+	return a
+}
+
+func (r *resolved) namespaceFacts(name string, gate v1alpha1.Gate, hash string) *corev1.NamespaceApplyConfiguration {
+	return corev1.Namespace(name).
+		WithLabels(managedLabels(r.tenant.Name)).
+		WithLabels(map[string]string{
+			"pod-security.kubernetes.io/enforce": r.level,
+			"pod-security.kubernetes.io/audit":   r.level,
+			"pod-security.kubernetes.io/warn":    r.level,
+		}).
+		WithAnnotations(map[string]string{
+			v1alpha1.AnnotationAdmission:        string(gate),
+			v1alpha1.AnnotationTenantUID:        string(r.tenant.UID),
+			v1alpha1.AnnotationRegions:          strings.Join(r.regions, ","),
+			v1alpha1.AnnotationIPAllowlist:      strings.Join(r.allowlist, ","),
+			v1alpha1.AnnotationEgress:           strings.Join(r.egress(), ","),
+			v1alpha1.AnnotationDisabledChannels: strings.Join(r.channels, ","),
+			v1alpha1.AnnotationDisabledPorts:    joinPorts(r.ports),
+			v1alpha1.AnnotationStorageClasses:   strings.Join(r.classes, ","),
+			v1alpha1.AnnotationSessionTimeout:   strconv.Itoa(int(r.timeout.Seconds())),
+			v1alpha1.AnnotationConfigHash:       hash,
+		})
+}
+
+// managedLabels stand on every object the operator writes for a tenant.
+func managedLabels(tenant string) map[string]string {
+	return map[string]string{v1alpha1.LabelManagedBy: v1alpha1.OperatorName, v1alpha1.LabelTenant: tenant}
+}
+
+func joinPorts(ports []v1alpha1.Port) string {
+	parts := make([]string, len(ports))
+	for i, p := range ports {
+		parts[i] = fmt.Sprintf("%s/%d", cmp.Or(p.Protocol, "TCP"), p.Port)
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,118 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// Wave orders writes. A wave begins when the one before it stands in every namespace of the tenant, so nothing is open
+// before what closes it.
+type Wave int
+
+// Waves, in order.
+const (
+	WaveNamespace Wave = iota // born locked
+	WaveDeny                  // deny-all, quota, limits
+	WaveAllow                 // what the tenant may talk to
+	WaveData                  // keys and config
+	WaveAccess                // who may work in it
+	WaveGate                  // the gate opens
+	waveCount
+)
+
+// Plan is what a tenant becomes.
+type Plan struct {
+	// Effective is the resolved spec; nil when it cannot be honoured.
+	Effective *v1alpha1.Effective
+	// Findings, errors first.
+	Findings []v1alpha1.Finding
+	// Waiting names facts that are missing; the plan is complete once they appear.
+	Waiting []string
+	// Rotation is the age at which data keys are replaced; zero when the spec cannot be honoured.
+	Rotation time.Duration
+	// Agreement is the verdict on the tenant's business associate agreement.
+	Agreement Verdict
+	// Gates are the gates the last wave writes, by namespace.
+	Gates map[string]v1alpha1.Gate
+	// Next is when the passing of time alone can change the plan; zero when it cannot.
+	Next time.Time
+
+	waves  [waveCount][]runtime.ApplyConfiguration
+	refs   map[v1alpha1.ObjectRef]bool
+	births map[v1alpha1.ObjectRef]bool
+}
+
+func newPlan() *Plan {
+	return &Plan{Gates: map[string]v1alpha1.Gate{}, refs: map[v1alpha1.ObjectRef]bool{}, births: map[v1alpha1.ObjectRef]bool{}}
+}
+
+// Waves are the objects to write, wave by wave. A namespace stands in the first and in the last.
+func (p *Plan) Waves() [][]runtime.ApplyConfiguration { return p.waves[:] }
+
+// Births says that an object must not exist yet: it is created, never taken over. If it does exist, the facts were
+// stale, and nothing behind it is written.
+func (p *Plan) Births(ref v1alpha1.ObjectRef) bool { return p.births[ref] }
+
+// Owns says whether an object the operator remembers is still wanted. What is not may be pruned.
+func (p *Plan) Owns(ref v1alpha1.ObjectRef) bool { return p.refs[ref] }
+
+// Refs are all objects the plan writes or keeps, sorted.
+func (p *Plan) Refs() []v1alpha1.ObjectRef {
+	return SortRefs(p.refs)
+}
+
+// SortRefs lists a set of objects in the order an inventory is kept in.
+func SortRefs(set map[v1alpha1.ObjectRef]bool) []v1alpha1.ObjectRef {
+	return slices.SortedFunc(maps.Keys(set), func(a, b v1alpha1.ObjectRef) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// Invalid says that a finding stands in the way: only a change of the spec, or of what it names, can help.
+func (p *Plan) Invalid() bool {
+	return slices.ContainsFunc(p.Findings, func(f v1alpha1.Finding) bool { return f.Severity == v1alpha1.SeverityError })
+}
+
+// Writable says that the plan may be applied.
+func (p *Plan) Writable() bool { return !p.Invalid() && p.Effective != nil }
+
+func (p *Plan) write(w Wave, ref v1alpha1.ObjectRef, config runtime.ApplyConfiguration) {
+	p.waves[w] = append(p.waves[w], config)
+	p.refs[ref] = true
+}
+
+// keep remembers an object that must survive although this plan does not write it.
+func (p *Plan) keep(ref v1alpha1.ObjectRef) { p.refs[ref] = true }
+
+func (p *Plan) find(severity v1alpha1.Severity, code, path, format string, args ...any) {
+	p.Findings = append(p.Findings, v1alpha1.Finding{
+		Severity: severity, Code: code, Path: path, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+func (p *Plan) wait(format string, args ...any) {
+	p.Waiting = append(p.Waiting, fmt.Sprintf(format, args...))
+}
+
+// wake asks for a new plan at t, when t lies ahead.
+func (p *Plan) wake(now, t time.Time) {
+	if t.After(now) && (p.Next.IsZero() || t.Before(p.Next)) {
+		p.Next = t
+	}
+}
+
+// settle brings findings into an order that does not depend on maps.
+func (p *Plan) settle() *Plan {
+	rank := map[v1alpha1.Severity]int{v1alpha1.SeverityError: 0, v1alpha1.SeverityWarning: 1, v1alpha1.SeverityInfo: 2}
+	slices.SortStableFunc(p.Findings, func(a, b v1alpha1.Finding) int {
+		return rank[a.Severity] - rank[b.Severity]
+	})
+	return p
+}

@@ -1,0 +1,265 @@
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// resolved is the tenant's spec under its profile: every default filled in, every name looked up.
+type resolved struct {
+	tenant     *v1alpha1.HIPAATenant
+	profile    *v1alpha1.HIPAAProfile
+	regions    []string // eligible and asked for, the tenant's own first
+	timeout    time.Duration
+	channels   []string // disabled, sorted
+	ports      []v1alpha1.Port
+	closed     []v1alpha1.CIDR // networks of disabled channels
+	classes    []string
+	allowlist  []string
+	associates []opening
+	mailbox    *opening
+	api        *opening
+	quota      v1alpha1.Quota
+	level      string
+	rotation   time.Duration
+	lapse      v1alpha1.LapseAction // what a lapse does; empty while nothing lapsed
+}
+
+// opening is a destination egress is opened to.
+type opening struct {
+	name  string
+	rules []openRule
+}
+
+// openRule is a set of networks on a set of ports.
+type openRule struct {
+	cidrs []string
+	ports []v1alpha1.Port
+}
+
+// resolve fills r from the spec, the profile and the facts, and records every reason why it cannot be honoured.
+func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
+	r := &resolved{tenant: t, profile: f.Profile}
+	r.resolveAgreement(f, p)
+	r.resolveRegions(f, p)
+	r.resolveSession(p)
+	r.resolveChannels(p)
+	r.resolveKeys(p)
+	r.resolveStorage(p)
+	r.resolveAllowlist(p)
+	r.resolveAssociates(f, p)
+	r.resolveMailbox(p)
+	r.resolveAPI()
+	r.resolveQuota()
+	r.resolveRoles(f, p)
+	r.resolveDeletion(p)
+	return r
+}
+
+func (r *resolved) effective() *v1alpha1.Effective {
+	var associates []string
+	for _, a := range r.associates {
+		if len(a.rules) > 0 {
+			associates = append(associates, a.name)
+		}
+	}
+	return &v1alpha1.Effective{
+		Profile:            r.profile.Name,
+		Regions:            r.regions,
+		SessionTimeout:     formatDuration(r.timeout),
+		DisabledChannels:   r.channels,
+		IPAllowlist:        r.allowlist,
+		StorageClasses:     r.classes,
+		BusinessAssociates: associates,
+		RotationPeriod:     formatDuration(r.rotation),
+		PodSecurity:        r.level,
+		DeletionPolicy:     v1alpha1.DeletionRetain,
+	}
+}
+
+func (r *resolved) resolveSession(p *Plan) {
+	r.timeout = r.tenant.Spec.SessionTimeout.Value()
+	if limit := r.profile.Spec.MaxSessionTimeout.Value(); r.timeout > limit {
+		p.find(v1alpha1.SeverityError, CodeSessionTimeoutAboveMaximum, "spec.sessionTimeout",
+			"sessionTimeout %s is above maxSessionTimeout %s of profile %s: lower it, or raise the profile's maximum",
+			r.tenant.Spec.SessionTimeout, r.profile.Spec.MaxSessionTimeout, r.profile.Name)
+	}
+}
+
+func (r *resolved) resolveChannels(p *Plan) {
+	catalogue := map[v1alpha1.Name]v1alpha1.Channel{}
+	for _, c := range r.profile.Spec.Channels {
+		catalogue[c.Name] = c
+	}
+	disabled := map[string]bool{}
+	for _, name := range r.profile.Spec.RequiredDisabledChannels {
+		disabled[string(name)] = true
+	}
+	for i, name := range r.tenant.Spec.DisabledChannels {
+		if _, known := catalogue[name]; !known {
+			p.find(v1alpha1.SeverityError, CodeUnknownChannel, fmt.Sprintf("spec.disabledChannels[%d]", i),
+				"channel %s is not in the catalogue of profile %s, which knows %s", name, r.profile.Name,
+				orNothing(slices.Sorted(maps.Keys(catalogue))))
+			continue
+		}
+		disabled[string(name)] = true
+	}
+	r.channels = slices.Sorted(maps.Keys(disabled))
+	for _, name := range r.channels {
+		c := catalogue[v1alpha1.Name(name)]
+		r.ports = append(r.ports, c.Ports...)
+		r.closed = append(r.closed, c.CIDRs...)
+	}
+	r.ports = sortedPorts(r.ports)
+}
+
+func (r *resolved) resolveKeys(p *Plan) {
+	e, rules := r.tenant.Spec.Encryption, r.profile.Spec.Keys
+	if !slices.ContainsFunc(rules.AllowedURIs, func(pattern string) bool { return matches(pattern, e.KeyURI) }) {
+		p.find(v1alpha1.SeverityError, CodeKeyURINotAllowed, "spec.encryption.keyURI",
+			"keyURI %s matches none of keys.allowedURIs of profile %s: %s", e.KeyURI, r.profile.Name, strings.Join(rules.AllowedURIs, ", "))
+	}
+	if strings.HasPrefix(e.KeyURI, "local://") && !rules.AllowSoftwareKeys {
+		p.find(v1alpha1.SeverityError, CodeSoftwareKeyNotAllowed, "spec.encryption.keyURI",
+			"keyURI %s is a software key and profile %s has keys.allowSoftwareKeys false: name a key in a KMS", e.KeyURI, r.profile.Name)
+	}
+	limit := rules.MaxRotationPeriod.Value()
+	r.rotation = e.RotationPeriod.Value()
+	if r.rotation > limit {
+		p.find(v1alpha1.SeverityWarning, CodeRotationPeriodCapped, "spec.encryption.rotationPeriod",
+			"rotationPeriod %s is above keys.maxRotationPeriod of profile %s; %s is used", e.RotationPeriod, r.profile.Name, rules.MaxRotationPeriod)
+	}
+	if r.rotation == 0 || r.rotation > limit {
+		r.rotation = limit
+	}
+}
+
+func (r *resolved) resolveStorage(p *Plan) {
+	if r.profile.Spec.StorageClasses != nil {
+		r.classes = slices.Sorted(slices.Values(r.profile.Spec.StorageClasses.Allowed))
+	}
+	asked := r.tenant.Spec.Encryption.StorageClasses
+	if len(asked) == 0 {
+		return
+	}
+	for i, class := range asked {
+		if !slices.Contains(r.classes, class) {
+			p.find(v1alpha1.SeverityError, CodeStorageClassNotAllowed, fmt.Sprintf("spec.encryption.storageClasses[%d]", i),
+				"storage class %s is not in storageClasses.allowed of profile %s: %s", class, r.profile.Name, orNothing(r.classes))
+		}
+	}
+	r.classes = slices.Sorted(slices.Values(asked))
+}
+
+func (r *resolved) resolveAllowlist(p *Plan) {
+	for i, c := range r.tenant.Spec.IPAllowlist {
+		if limit, wide := tooWide(c, r.profile.Spec.IPAllowlist); wide {
+			p.find(v1alpha1.SeverityError, CodeAllowlistTooWide, fmt.Sprintf("spec.ipAllowlist[%d]", i),
+				"%s is wider than /%d, the widest profile %s permits", c, limit, r.profile.Name)
+		}
+		r.allowlist = append(r.allowlist, string(c))
+	}
+	slices.Sort(r.allowlist)
+}
+
+func (r *resolved) resolveQuota() {
+	r.quota = r.profile.Spec.DefaultQuota
+	if r.tenant.Spec.Quota != nil {
+		r.quota = *r.tenant.Spec.Quota
+	}
+	r.level = r.profile.Spec.PodSecurity
+	if r.level == "" {
+		r.level = "restricted"
+	}
+}
+
+func (r *resolved) resolveRoles(f Facts, p *Plan) {
+	own := NamespaceNames(r.tenant)
+	for i, grant := range r.tenant.Spec.Roles {
+		for j, s := range grant.Subjects {
+			if s.Namespace != "" && !slices.Contains(own, string(s.Namespace)) {
+				p.find(v1alpha1.SeverityError, CodeSubjectOutsideTenant, fmt.Sprintf("spec.roles[%d].subjects[%d]", i, j),
+					"service account %s/%s is not in a namespace of the tenant: %s", s.Namespace, s.Name, strings.Join(own, ", "))
+			}
+		}
+		if grant.ExpiresOn == "" {
+			continue
+		}
+		p.wake(f.Now, grant.ExpiresOn.Time())
+		if expired(grant, f.Now) {
+			p.find(v1alpha1.SeverityInfo, CodeGrantExpired, fmt.Sprintf("spec.roles[%d]", i),
+				"the grant of %s expired on %s and is not bound", grant.Role, grant.ExpiresOn)
+		}
+	}
+}
+
+// resolveDeletion says so when more is asked for than this version does. Nothing is ever destroyed on a guess.
+func (r *resolved) resolveDeletion(p *Plan) {
+	if r.tenant.Spec.DeletionPolicy == v1alpha1.DeletionShred {
+		p.find(v1alpha1.SeverityWarning, CodeShredNotAvailable, "spec.deletionPolicy",
+			"deletionPolicy Shred is not available in this version: deleting the tenant retains its namespaces and keys")
+	}
+}
+
+func expired(g v1alpha1.RoleGrant, now time.Time) bool {
+	return g.ExpiresOn != "" && !now.Before(g.ExpiresOn.Time())
+}
+
+// matches says whether s fits pattern, in which * stands for any run of characters.
+func matches(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == s
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	if !strings.HasPrefix(s, first) || !strings.HasSuffix(s, last) || len(s) < len(first)+len(last) {
+		return false
+	}
+	s = s[len(first) : len(s)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		_, after, found := strings.Cut(s, part)
+		if !found {
+			return false
+		}
+		s = after
+	}
+	return true
+}
+
+func sortedPorts(ports []v1alpha1.Port) []v1alpha1.Port {
+	sorted := slices.SortedFunc(slices.Values(ports), func(a, b v1alpha1.Port) int {
+		if a.Protocol != b.Protocol {
+			return strings.Compare(string(a.Protocol), string(b.Protocol))
+		}
+		return int(a.Port - b.Port)
+	})
+	return slices.Compact(sorted)
+}
+
+func orNothing[S ~string](names []S) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	parts := make([]string, len(names))
+	for i, n := range names {
+		parts[i] = string(n)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// formatDuration writes whole hours, minutes and seconds without the zero parts: 15m, 2160h, 1h30m.
+func formatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

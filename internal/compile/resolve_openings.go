@@ -1,0 +1,233 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+const defaultWarnBefore = 720 * time.Hour
+
+// resolveAgreement judges the tenant's own agreement. An incomplete one is never provisioned; a lapsed one does to a
+// provisioned tenant what the profile says, and keeps a new one from being provisioned.
+func (r *resolved) resolveAgreement(f Facts, p *Plan) {
+	rules := v1alpha1.BAARules{}
+	if r.profile.Spec.BAA != nil {
+		rules = *r.profile.Spec.BAA
+	}
+	p.Agreement = judgeAgreement(r.tenant.Spec.BAA, rules.ReverifyEvery.Value(), f.Now)
+	p.wake(f.Now, p.Agreement.Next)
+	switch {
+	case p.Agreement.InForce:
+		r.warnOfExpiry(rules, f.Now, p)
+	case p.Agreement.Reason == v1alpha1.ReasonIncomplete:
+		p.find(v1alpha1.SeverityError, CodeBAAIncomplete, "spec.baa.signatures",
+			"%s: both CoveredEntity and BusinessAssociate must have signed before anything is provisioned", p.Agreement.Message)
+	case !provisioned(r.tenant, f):
+		p.find(v1alpha1.SeverityError, CodeBAALapsed, "spec.baa", "the agreement %s: nothing is provisioned without one in force", p.Agreement.Message)
+	default:
+		r.setLapse(rules)
+		p.find(v1alpha1.SeverityWarning, CodeBAALapsed, "spec.baa", "the agreement %s; the profile's baa.onLapse is %s", p.Agreement.Message, r.lapse)
+	}
+}
+
+func (r *resolved) setLapse(rules v1alpha1.BAARules) {
+	r.lapse = rules.OnLapse
+	if r.lapse == "" {
+		r.lapse = v1alpha1.LapseAlert
+	}
+}
+
+func (r *resolved) warnOfExpiry(rules v1alpha1.BAARules, now time.Time, p *Plan) {
+	before := rules.WarnBefore.Value()
+	if before == 0 {
+		before = defaultWarnBefore
+	}
+	begin := r.tenant.Spec.BAA.ExpiresOn.Time().Add(-before)
+	p.wake(now, begin)
+	if !now.Before(begin) {
+		p.find(v1alpha1.SeverityWarning, CodeBAAExpiring, "spec.baa.expiresOn",
+			"the agreement ends on %s: renew it before then", r.tenant.Spec.BAA.ExpiresOn)
+	}
+}
+
+// provisioned says whether the tenant has a namespace already.
+func provisioned(t *v1alpha1.HIPAATenant, f Facts) bool {
+	for _, n := range f.Namespaces {
+		if n.Tenant() == t.Name && n.TenantUID() == t.UID {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *resolved) resolveRegions(f Facts, p *Plan) {
+	asked := append([]v1alpha1.Region{r.tenant.Spec.Region}, r.tenant.Spec.FailoverRegions...)
+	for i, name := range asked {
+		path := "spec.region"
+		if i > 0 {
+			path = fmt.Sprintf("spec.failoverRegions[%d]", i-1)
+		}
+		at := slices.IndexFunc(r.profile.Spec.Regions, func(e v1alpha1.EligibleRegion) bool { return e.Name == name })
+		if at < 0 {
+			p.find(v1alpha1.SeverityError, CodeRegionNotEligible, path, "region %s is not one of profile %s: %s",
+				name, r.profile.Name, orNothing(regionNames(r.profile)))
+			continue
+		}
+		if r.regionInForce(r.profile.Spec.Regions[at], path, f, p) {
+			r.regions = append(r.regions, string(name))
+			r.warnWithoutNodes(string(name), path, f, p)
+		}
+	}
+}
+
+// regionInForce says whether the agreement with the region's provider holds. Where it lapsed the region takes no new
+// pods; when it is the tenant's own region, what the profile says about a lapse applies as well.
+func (r *resolved) regionInForce(region v1alpha1.EligibleRegion, path string, f Facts, p *Plan) bool {
+	if region.BusinessAssociate == "" {
+		return true
+	}
+	name := string(region.BusinessAssociate)
+	a, found := f.Associates[name]
+	if !found {
+		p.wait("BusinessAssociate %s, which vouches for region %s in profile %s", name, region.Name, r.profile.Name)
+		return false
+	}
+	v := JudgeAssociate(a, f.Associates, f.Now)
+	p.wake(f.Now, v.Next)
+	if v.InForce {
+		return true
+	}
+	p.find(v1alpha1.SeverityWarning, CodeRegionProviderLapsed, path,
+		"region %s takes no new pods: agreement with its provider %s is not in force: %s", region.Name, name, v.Message)
+	if path == "spec.region" && r.lapse == "" {
+		rules := v1alpha1.BAARules{}
+		if r.profile.Spec.BAA != nil {
+			rules = *r.profile.Spec.BAA
+		}
+		r.setLapse(rules)
+	}
+	return false
+}
+
+func (r *resolved) warnWithoutNodes(region, path string, f Facts, p *Plan) {
+	if f.ReadyNodes != nil && f.ReadyNodes[region] == 0 {
+		p.find(v1alpha1.SeverityWarning, CodeRegionWithoutNodes, path,
+			"region %s has no ready node: pods that only fit there stay pending, none goes to another region", region)
+	}
+}
+
+func regionNames(p *v1alpha1.HIPAAProfile) []string {
+	var names []string
+	for _, r := range p.Spec.Regions {
+		names = append(names, string(r.Name))
+	}
+	return names
+}
+
+func (r *resolved) resolveAssociates(f Facts, p *Plan) {
+	for i, name := range r.tenant.Spec.BusinessAssociates {
+		path := fmt.Sprintf("spec.businessAssociates[%d]", i)
+		a, found := f.Associates[string(name)]
+		if !found {
+			p.wait("BusinessAssociate %s, named in %s", name, path)
+			continue
+		}
+		v := JudgeAssociate(a, f.Associates, f.Now)
+		p.wake(f.Now, v.Next)
+		if !v.InForce {
+			p.find(v1alpha1.SeverityWarning, CodeAssociateNotInForce, path, "egress to %s stays closed: %s", name, v.Message)
+			continue
+		}
+		if c := r.disabledChannelOf(a); c != "" {
+			p.find(v1alpha1.SeverityWarning, CodeAssociateChannelDisabled, path, "egress to %s stays closed: it carries channel %s, which is disabled", name, c)
+			continue
+		}
+		r.associates = append(r.associates, r.openAssociate(a, path, p))
+	}
+	slices.SortFunc(r.associates, func(a, b opening) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+}
+
+func (r *resolved) disabledChannelOf(a *v1alpha1.BusinessAssociate) string {
+	for _, c := range a.Spec.Channels {
+		if slices.Contains(r.channels, string(c)) {
+			return string(c)
+		}
+	}
+	return ""
+}
+
+func (r *resolved) openAssociate(a *v1alpha1.BusinessAssociate, path string, p *Plan) opening {
+	o := opening{name: a.Name}
+	for i, e := range a.Spec.Endpoints {
+		if len(e.CIDRs) == 0 {
+			p.find(v1alpha1.SeverityWarning, CodeHostsNotExpressible, path,
+				"endpoint %d of %s names only hosts, which NetworkPolicy cannot express: it stays closed; give cidrs", i, a.Name)
+			continue
+		}
+		rule := openRule{cidrs: subtract(e.CIDRs, r.closed), ports: r.withoutDisabled(e.Ports)}
+		if len(rule.cidrs) == 0 || len(rule.ports) == 0 {
+			p.find(v1alpha1.SeverityWarning, CodeEndpointSubtracted, path,
+				"endpoint %d of %s stays closed: disabled channels and metadata ranges leave nothing of it", i, a.Name)
+			continue
+		}
+		o.rules = append(o.rules, rule)
+	}
+	return o
+}
+
+func (r *resolved) withoutDisabled(ports []v1alpha1.Port) []v1alpha1.Port {
+	return slices.DeleteFunc(sortedPorts(ports), func(p v1alpha1.Port) bool { return slices.Contains(r.ports, p) })
+}
+
+// resolveMailbox opens the tenant's own mail server: the one SMTP destination, so ports of disabled channels do not
+// close it.
+func (r *resolved) resolveMailbox(p *Plan) {
+	if r.tenant.Spec.Application == nil || r.tenant.Spec.Application.Mailbox == nil {
+		return
+	}
+	m := r.tenant.Spec.Application.Mailbox
+	cidrs := subtract(m.CIDRs, nil)
+	if len(cidrs) == 0 {
+		p.find(v1alpha1.SeverityWarning, CodeEndpointSubtracted, "spec.application.mailbox.cidrs",
+			"the mailbox stays closed: its cidrs lie in metadata ranges")
+		return
+	}
+	r.mailbox = &opening{name: string(m.Host), rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: m.Port, Protocol: "TCP"}}}}}
+}
+
+func (r *resolved) resolveAPI() {
+	if api := r.profile.Spec.KubernetesAPI; api != nil {
+		if cidrs := subtract(api.CIDRs, nil); len(cidrs) > 0 {
+			r.api = &opening{name: "kubernetes", rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: api.Port, Protocol: "TCP"}}}}}
+		}
+	}
+}
+
+// egress is every network a tenant's own egress rules may name.
+func (r *resolved) egress() []string {
+	var all [][]string
+	for _, o := range append(slices.Clone(r.associates), pointees(r.mailbox, r.api)...) {
+		for _, rule := range o.rules {
+			all = append(all, rule.cidrs)
+		}
+	}
+	return union(all...)
+}
+
+func pointees(list ...*opening) []opening {
+	var out []opening
+	for _, o := range list {
+		if o != nil {
+			out = append(out, *o)
+		}
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// limits of every call to a provider.
+type limits struct {
+	// timeout covers all attempts of one call together.
+	timeout time.Duration
+	// attempts at most; only Unreachable is tried again.
+	attempts int
+	// pause before the second attempt; each further one waits four times as long, and up to half as much again at
+	// random, so that tenants that failed together do not return together.
+	pause time.Duration
+	// threshold and coolDown of the circuits.
+	threshold int
+	coolDown  time.Duration
+}
+
+func defaultLimits() limits {
+	return limits{timeout: 5 * time.Second, attempts: 3, pause: 100 * time.Millisecond, threshold: 3, coolDown: 30 * time.Second}
+}
+
+// call runs one operation of the key's provider with a deadline, repetitions and the circuit of its endpoint.
+// The error is an *Error whose subject is the key URI.
+func (r *Ring) call(ctx context.Context, ref KeyRef, do func(context.Context, Provider) error) error {
+	p, err := r.provider(ref)
+	if err != nil {
+		return err
+	}
+	endpoint := p.Scheme() + " " + p.Endpoint(ref)
+	if err := r.circuits.admit(endpoint); err != nil {
+		return about(ref.URI(), err)
+	}
+	err = r.attempt(ctx, func(ctx context.Context) error { return do(ctx, p) })
+	if err != nil && ctx.Err() != nil {
+		r.circuits.forget(endpoint)
+		return &Error{Kind: Unreachable, Subject: ref.URI(), Reason: "given up before the KMS answered", Err: ctx.Err()}
+	}
+	if err != nil {
+		err = about(ref.URI(), err)
+	}
+	r.circuits.report(endpoint, err)
+	return err
+}
+
+// attempt repeats do while it is Unreachable and time is left.
+func (r *Ring) attempt(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.timeout)
+	defer cancel()
+	pause := r.limits.pause
+	for n := 1; ; n++ {
+		err := do(ctx)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return &Error{Kind: Unreachable, Reason: fmt.Sprintf("no answer within %s", r.limits.timeout), Err: err}
+		}
+		if kind := KindOf(err); n == r.limits.attempts || ctx.Err() != nil || (kind != "" && kind != Unreachable) {
+			return err
+		}
+		if !wait(ctx, pause+rand.N(pause/2+1)) {
+			return err
+		}
+		pause *= 4
+	}
+}
+
+// wait returns false when ctx ends, or is due to end, before d has passed.
+func wait(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// provider of a key's scheme.
+func (r *Ring) provider(ref KeyRef) (Provider, error) {
+	if p, ok := r.providers[ref.Scheme]; ok {
+		return p, nil
+	}
+	return nil, about(ref.URI(), Errorf(Unsupported, "no provider answers for %s://; this operator has %s", ref.Scheme, r.schemes()))
+}

@@ -1,0 +1,91 @@
+package keyring
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+)
+
+const (
+	// keySize of data keys and wrapping keys, in bytes: AES-256.
+	keySize = 32
+	// sealedSize is nonce (12) + data key + tag (16).
+	sealedSize = 12 + keySize + 16
+	// maxWrapped bounds what a KMS may return for 32 bytes; the largest known is an RSA-4096 block of 512.
+	maxWrapped = 16 << 10
+)
+
+// newKey returns 32 random bytes. crypto/rand never fails and never returns short.
+func newKey() []byte {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key)
+	return key
+}
+
+// envelope is one data key, readable only by who may use the KMS key.
+type envelope struct {
+	sealed     []byte
+	wrapped    []byte
+	kmsVersion string
+}
+
+// seal puts a data key into an envelope: AES-256-GCM under a wrapping key made for this one envelope, with the
+// binding as additional data; the wrapping key itself is wrapped by the KMS.
+func (r *Ring) seal(ctx context.Context, ref KeyRef, dek []byte, b Binding) (envelope, error) {
+	kek := newKey()
+	defer clear(kek)
+	sealed := gcm(kek).Seal(nil, nil, dek, b.Bytes())
+	var env envelope
+	err := r.call(ctx, ref, func(ctx context.Context, p Provider) error {
+		wrapped, version, err := p.Wrap(ctx, ref, kek, b)
+		env = envelope{sealed: sealed, wrapped: wrapped, kmsVersion: version}
+		return err
+	})
+	if err != nil {
+		return envelope{}, err
+	}
+	if n := len(env.wrapped); n == 0 || n > maxWrapped {
+		return envelope{}, about(ref.URI(), Errorf(Refused, "wrapping 32 bytes gave %d; expected 1 to %d", n, maxWrapped))
+	}
+	return env, nil
+}
+
+// open takes the data key out. The caller clears it.
+func (r *Ring) open(ctx context.Context, e Entry, b Binding) ([]byte, error) {
+	ref, err := e.ref()
+	if err != nil {
+		return nil, err
+	}
+	var kek []byte
+	err = r.call(ctx, ref, func(ctx context.Context, p Provider) (err error) {
+		kek, err = p.Unwrap(ctx, ref, e.Wrapped, b)
+		return err
+	})
+	defer clear(kek)
+	if err != nil {
+		return nil, err
+	}
+	if len(kek) != keySize {
+		return nil, Errorf(Foreign, "the wrapping key has %d bytes; expected %d", len(kek), keySize)
+	}
+	dek, err := gcm(kek).Open(nil, nil, e.Sealed, b.Bytes())
+	if err != nil {
+		return nil, Errorf(Foreign, "field sealed does not open under its wrapping key and binding")
+	}
+	return dek, nil
+}
+
+// gcm is AES-256-GCM with a random nonce in front, from the FIPS 140-3 module. Both steps fail only for a key of the
+// wrong length, which callers have ruled out.
+func gcm(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
+}

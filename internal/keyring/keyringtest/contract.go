@@ -1,0 +1,227 @@
+// Package keyringtest holds what tests of several keyring packages share: the contract every provider must keep, and a
+// real transit engine to try it on.
+package keyringtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+)
+
+// Harness is one provider under test.
+type Harness struct {
+	Provider keyring.Provider
+	// Usable is a key URI the provider can wrap with; Other is a second one.
+	Usable, Other string
+	// Unknown names a key that does not exist, or whose material is gone.
+	Unknown string
+	// Malformed key URIs, of this provider's scheme, that cannot name a key.
+	Malformed []string
+	// Dead is the same provider with a backend that does not answer.
+	Dead keyring.Provider
+}
+
+// Ref parses a key URI of a test.
+func Ref(t testing.TB, uri string) keyring.KeyRef {
+	t.Helper()
+	ref, err := keyring.ParseKeyURI(uri)
+	if err != nil {
+		t.Fatalf("key URI of the test: %v", err)
+	}
+	return ref
+}
+
+// Binding returns a complete binding for tests.
+func Binding() keyring.Binding {
+	return keyring.Binding{
+		ClusterUID: "c1", Tenant: "acme", TenantUID: "t1", Namespace: "acme-app", Secret: "hipaa-keyset", Key: "default", Version: 1,
+	}
+}
+
+// Elsewhere lists bindings that differ from Binding in one member each.
+func Elsewhere() map[string]keyring.Binding {
+	out := map[string]keyring.Binding{}
+	for name, change := range map[string]func(*keyring.Binding){
+		"other cluster":    func(b *keyring.Binding) { b.ClusterUID = "c2" },
+		"other tenant":     func(b *keyring.Binding) { b.Tenant = "globex" },
+		"other tenant UID": func(b *keyring.Binding) { b.TenantUID = "t2" },
+		"other namespace":  func(b *keyring.Binding) { b.Namespace = "acme-data" },
+		"other secret":     func(b *keyring.Binding) { b.Secret = "copy" },
+		"other key name":   func(b *keyring.Binding) { b.Key = "records" },
+		"other version":    func(b *keyring.Binding) { b.Version = 2 },
+	} {
+		b := Binding()
+		change(&b)
+		out[name] = b
+	}
+	return out
+}
+
+// Contract runs what every provider must keep.
+func Contract(t *testing.T, h Harness) {
+	usable, other := Ref(t, h.Usable), Ref(t, h.Other)
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+
+	t.Run("round trip", func(t *testing.T) { roundTrip(t, h.Provider, usable, key) })
+	t.Run("bound", func(t *testing.T) { bound(t, h.Provider, usable, other, key) })
+	t.Run("damaged", func(t *testing.T) { damaged(t, h.Provider, usable, key) })
+	t.Run("unknown key", func(t *testing.T) {
+		wrapped := wrap(t, h.Provider, usable, key)
+		_, err := h.Provider.Unwrap(t.Context(), Ref(t, h.Unknown), wrapped, Binding())
+		Expect(t, err, keyring.Refused, key)
+	})
+	t.Run("malformed key URI", func(t *testing.T) {
+		for _, uri := range h.Malformed {
+			_, err := h.Provider.Describe(t.Context(), Ref(t, uri))
+			Expect(t, err, keyring.Unsupported, key)
+		}
+	})
+	t.Run("unreachable", func(t *testing.T) { unreachable(t, h.Dead, usable, key) })
+	t.Run("concurrent", func(t *testing.T) { concurrent(t, h.Provider, usable) })
+}
+
+func roundTrip(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) {
+	first, version, err := p.Wrap(t.Context(), ref, key, Binding())
+	if err != nil {
+		t.Fatalf("Wrap: %v", err)
+	}
+	if second := wrap(t, p, ref, key); bytes.Equal(first, second) {
+		t.Error("wrapping twice gave the same bytes; expected a fresh nonce each time")
+	}
+	got, err := p.Unwrap(t.Context(), ref, first, Binding())
+	if err != nil || !bytes.Equal(got, key) {
+		t.Errorf("Unwrap: %d bytes, error %v; expected the wrapped key", len(got), err)
+	}
+	info, err := p.Describe(t.Context(), ref)
+	if err != nil || !info.Exists || !info.Enabled || !info.Derived || info.Version != version {
+		t.Errorf("Describe: %+v, error %v; expected an enabled key of version %q that binds to context", info, err, version)
+	}
+	if Reveals(string(first), key) {
+		t.Error("the wrapped key holds the key")
+	}
+}
+
+func bound(t *testing.T, p keyring.Provider, usable, other keyring.KeyRef, key []byte) {
+	wrapped := wrap(t, p, usable, key)
+	for name, b := range Elsewhere() {
+		t.Run(name, func(t *testing.T) {
+			_, err := p.Unwrap(t.Context(), usable, wrapped, b)
+			Expect(t, err, keyring.Foreign, key)
+		})
+	}
+	t.Run("other KMS key", func(t *testing.T) {
+		_ = wrap(t, p, other, key)
+		got, err := p.Unwrap(t.Context(), other, wrapped, Binding())
+		if kind := keyring.KindOf(err); kind != keyring.Foreign && kind != keyring.Refused {
+			t.Errorf("Unwrap with another key: %d bytes, error %v; expected Foreign or Refused", len(got), err)
+		}
+	})
+}
+
+func damaged(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) {
+	wrapped := wrap(t, p, ref, key)
+	flipped := bytes.Clone(wrapped)
+	flipped[len(flipped)-3] ^= 1
+	for name, raw := range map[string][]byte{
+		"nothing": {}, "one byte": {7}, "half": wrapped[:len(wrapped)/2], "flipped bit": flipped,
+		"text": []byte("not a wrapped key at all, but long enough to be one, is it not?"),
+	} {
+		got, err := p.Unwrap(t.Context(), ref, raw, Binding())
+		if kind := keyring.KindOf(err); kind != keyring.Foreign && kind != keyring.Refused || len(got) > 0 {
+			t.Errorf("%s: %d bytes, error %v; expected Foreign or Refused", name, len(got), err)
+		}
+		if err != nil && Reveals(err.Error(), key) {
+			t.Errorf("%s: the error holds the key", name)
+		}
+	}
+}
+
+func unreachable(t *testing.T, dead keyring.Provider, ref keyring.KeyRef, key []byte) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := dead.Describe(ctx, ref)
+	Expect(t, err, keyring.Unreachable, key)
+	_, _, err = dead.Wrap(ctx, ref, key, Binding())
+	Expect(t, err, keyring.Unreachable, key)
+	// Bytes of the right form, so that the provider has to ask; vault is the only one that looks at them first.
+	_, err = dead.Unwrap(ctx, ref, []byte("vault:v1:AAAA"), Binding())
+	Expect(t, err, keyring.Unreachable, key)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("giving up took %s; expected the end of the context after 300ms to end the calls", took)
+	}
+}
+
+func concurrent(t *testing.T, p keyring.Provider, ref keyring.KeyRef) {
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			key := bytes.Repeat([]byte{byte(i)}, 32)
+			wrapped, _, err := p.Wrap(t.Context(), ref, key, Binding())
+			if err != nil {
+				t.Errorf("Wrap: %v", err)
+				return
+			}
+			if got, err := p.Unwrap(t.Context(), ref, wrapped, Binding()); err != nil || !bytes.Equal(got, key) {
+				t.Errorf("Unwrap: %d bytes, error %v; expected key %d", len(got), err, i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func wrap(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) []byte {
+	t.Helper()
+	wrapped, _, err := p.Wrap(t.Context(), ref, key, Binding())
+	if err != nil {
+		t.Fatalf("Wrap: %v", err)
+	}
+	return wrapped
+}
+
+// Expect fails unless err is an *Error of the kind, worded, bounded, on one line, and without any of the secrets.
+func Expect(t testing.TB, err error, want keyring.Kind, secrets ...[]byte) {
+	t.Helper()
+	e, ok := errors.AsType[*keyring.Error](err)
+	if !ok || e.Kind != want {
+		t.Errorf("error %v of kind %q; expected kind %s", err, keyring.KindOf(err), want)
+		return
+	}
+	if text := err.Error(); e.Reason == "" || len(text) > 1500 || strings.ContainsAny(text, "\r\n\t") {
+		t.Errorf("error %.300q of %d bytes; expected one line of at most 1500 that gives a reason", text, len(text))
+	}
+	for _, secret := range secrets {
+		if Reveals(err.Error(), secret) {
+			t.Errorf("the error holds a secret: %v", err)
+		}
+	}
+}
+
+// Reveals tells whether text holds the secret, of 8 bytes or more, raw, in hexadecimal or in base64 at any alignment.
+func Reveals(text string, secret []byte) bool {
+	forms := []string{string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret))}
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for shift := range 3 {
+			// A secret inside a longer text may begin at any of three positions of a base64 group; the first and
+			// the last characters then depend on the neighbours.
+			encoded := enc.EncodeToString(append(make([]byte, shift), secret...))
+			forms = append(forms, encoded[4:len(encoded)-4])
+		}
+	}
+	for _, form := range forms {
+		if form != "" && strings.Contains(text, form) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,127 @@
+package keyring
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// plan is what decide found: every version the tenant must have, and which of them each namespace lacks. It is a value;
+// nothing was made and no KMS asked.
+type plan struct {
+	// versions the tenant must have, each with its state and the time it was made.
+	versions map[id]version
+	// lacking lists, by version, the namespaces that need a new envelope for it; sorted.
+	lacking map[id][]string
+}
+
+type version struct {
+	state     State
+	createdAt time.Time
+}
+
+// decide works out what must be made. Inputs are checked already.
+func decide(req Request, standing map[string]Keyset, target KeyRef, now time.Time) plan {
+	p := plan{versions: merge(standing), lacking: map[id][]string{}}
+	have := map[string]bool{}
+	for v := range p.versions {
+		have[v.name] = true
+	}
+	for _, name := range req.DataKeys {
+		if !have[name] {
+			p.versions[id{name, req.PrimaryVersions[name] + 1}] = version{Primary, now.UTC().Truncate(time.Second)}
+		}
+	}
+	for _, ns := range req.namespaces() {
+		k := standing[ns]
+		for v := range p.versions {
+			e, ok := k.find(v)
+			if !ok || k.TenantUID != req.TenantUID || e.Provider != target.Scheme || e.KeyRef != target.ID() {
+				p.lacking[v] = append(p.lacking[v], ns)
+			}
+		}
+	}
+	return p
+}
+
+// merge unites the versions of all namespaces. They differ when a write reached only some of them, so the furthest
+// state wins: the highest primary is the primary, what is retired anywhere is retired, the rest only decrypts.
+func merge(standing map[string]Keyset) map[id]version {
+	versions, primary := map[id]version{}, map[string]int64{}
+	for _, ns := range slices.Sorted(maps.Keys(standing)) {
+		for _, e := range standing[ns].Keys {
+			v, ok := versions[e.id()]
+			if !ok {
+				v = version{state: DecryptOnly, createdAt: e.CreatedAt}
+			}
+			if e.State == Retired {
+				v.state = Retired
+			}
+			if e.State == Primary {
+				primary[e.Name] = max(primary[e.Name], e.Version)
+			}
+			versions[e.id()] = v
+		}
+	}
+	for name, n := range primary {
+		v := versions[id{name, n}]
+		v.state = Primary
+		versions[id{name, n}] = v
+	}
+	return versions
+}
+
+// namespaces sorted and without repetition.
+func (req Request) namespaces() []string {
+	return slices.Compact(slices.Sorted(slices.Values(req.Namespaces)))
+}
+
+// place is one version of a data key in one namespace.
+type place struct {
+	namespace string
+	id        id
+}
+
+// finish puts standing entries and new envelopes together. A namespace that lacked nothing keeps its bytes.
+func (j *job) finish() map[string]finished {
+	out := map[string]finished{}
+	for _, ns := range j.req.namespaces() {
+		before, stood := j.standing[ns]
+		after := Keyset{Schema: Schema, Tenant: j.req.Tenant, TenantUID: j.req.TenantUID, Namespace: ns, Keys: []Entry{}}
+		changed := !stood
+		for v, want := range j.plan.versions {
+			e, _ := before.find(v)
+			if env, ok := j.made[place{ns, v}]; ok {
+				e = entry(j.req.owner(ns).binding(v), j.target, env)
+				e.CreatedAt = want.createdAt
+				changed = true
+			}
+			if e.State != want.state {
+				e.State = want.state
+				changed = true
+			}
+			after.Keys = append(after.Keys, e)
+		}
+		if changed {
+			out[ns] = finished{after, after.encode()}
+		} else {
+			out[ns] = finished{before, j.req.Keysets[ns]}
+		}
+	}
+	return out
+}
+
+// finished is a keyset with its bytes.
+type finished struct {
+	keyset Keyset
+	raw    []byte
+}
+
+// entry is a new envelope with its label; state and age are the version's.
+func entry(b Binding, ref KeyRef, env envelope) Entry {
+	return Entry{
+		Name: b.Key, Version: b.Version, Alg: Algorithm,
+		Provider: ref.Scheme, KeyRef: ref.ID(), KMSKeyVersion: env.kmsVersion,
+		Binding: string(b.Bytes()), Sealed: env.sealed, Wrapped: env.wrapped,
+	}
+}

@@ -1,0 +1,112 @@
+package keyring
+
+import (
+	"context"
+	"crypto/subtle"
+	"maps"
+	"slices"
+)
+
+// job is one Ensure under way.
+type job struct {
+	req      Request
+	standing map[string]Keyset
+	target   KeyRef
+	plan     plan
+	// made grows as the KMS answers. It holds ciphertext only.
+	made map[place]envelope
+}
+
+// supply asks the KMS for everything the plan lacks. Nothing lacking, nothing asked.
+func (r *Ring) supply(ctx context.Context, j *job) error {
+	if len(j.plan.lacking) == 0 {
+		return nil
+	}
+	if err := r.usable(ctx, j.target); err != nil {
+		return err
+	}
+	for _, v := range slices.SortedFunc(maps.Keys(j.plan.lacking), compareIDs) {
+		if err := r.makeVersion(ctx, j, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usable asks the KMS whether the key is there, switched on and fit.
+func (r *Ring) usable(ctx context.Context, target KeyRef) error {
+	var info KeyInfo
+	err := r.call(ctx, target, func(ctx context.Context, p Provider) (err error) {
+		info, err = p.Describe(ctx, target)
+		return err
+	})
+	if err == nil && info.Exists && !info.Enabled {
+		err = about(target.URI(), Errorf(Refused, "the key is disabled; enable it, or name another key"))
+	}
+	return err
+}
+
+// makeVersion seals one version of a data key for every namespace that lacks it. The plaintext lives only here.
+func (r *Ring) makeVersion(ctx context.Context, j *job, v id) error {
+	dek, err := r.takeOut(ctx, j, v)
+	if err != nil {
+		return err
+	}
+	if dek == nil {
+		dek = newKey()
+	}
+	defer clear(dek)
+	for _, ns := range j.plan.lacking[v] {
+		env, err := r.seal(ctx, j.target, dek, j.req.owner(ns).binding(v))
+		if err != nil {
+			return err
+		}
+		j.made[place{ns, v}] = env
+	}
+	return nil
+}
+
+// takeOut takes the data key out of the namespaces that have it; nil when none has. All copies are opened, because
+// sealing one of two different keys anew would hide that the other one's data cannot be read any more.
+func (r *Ring) takeOut(ctx context.Context, j *job, v id) ([]byte, error) {
+	var dek []byte
+	var first string
+	for _, ns := range slices.Sorted(maps.Keys(j.standing)) {
+		k := j.standing[ns]
+		e, ok := k.find(v)
+		if !ok {
+			continue
+		}
+		o := j.req.owner(ns)
+		o.tenantUID = k.TenantUID
+		copied, err := r.open(ctx, e, o.binding(v))
+		if err != nil {
+			clear(dek)
+			return nil, unopened(ns, e, err)
+		}
+		if dek == nil {
+			dek, first = copied, ns
+			continue
+		}
+		same := subtle.ConstantTimeCompare(dek, copied) == 1
+		clear(copied)
+		if !same {
+			clear(dek)
+			return nil, about(subject(ns), Errorf(Foreign, "key %s version %d is another key than in namespace %s; %s",
+				v.name, v.version, first, leftAlone))
+		}
+	}
+	return dek, nil
+}
+
+// unopened names the keyset instead of the KMS key when the keyset is at fault.
+func unopened(namespace string, e Entry, err error) error {
+	if KindOf(err) != Foreign {
+		return err
+	}
+	cause := about("", err)
+	out := Errorf(Foreign, "key %s version %d does not open with %s://%s for this namespace: %s; %s",
+		e.Name, e.Version, e.Provider, e.KeyRef, cause.Reason, leftAlone)
+	out.Err = err
+	return about(subject(namespace), out)
+}

@@ -1,0 +1,250 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+)
+
+const (
+	yes     = metav1.ConditionTrue
+	no      = metav1.ConditionFalse
+	unknown = metav1.ConditionUnknown
+)
+
+func namespacesReady(in Inputs, s v1alpha1.HIPAATenantStatus) metav1.Condition {
+	const kind = v1alpha1.ConditionNamespacesReady
+	if f, found := finding(in.Plan, compile.CodeNamespaceConflict, compile.CodeNamespaceReserved); found {
+		return condition(kind, no, v1alpha1.ReasonNamespaceConflict, f.Message)
+	}
+	if c, failed := failure(in, kind, "Namespace"); failed {
+		return c
+	}
+	reasons := map[v1alpha1.Gate]string{
+		v1alpha1.GateFrozen:      v1alpha1.ReasonFrozen,
+		v1alpha1.GateQuarantined: v1alpha1.ReasonQuarantined,
+	}
+	for _, name := range compile.NamespaceNames(in.Tenant) {
+		at := slices.IndexFunc(s.Namespaces, func(n v1alpha1.NamespaceStatus) bool { return n.Name == name })
+		if at < 0 {
+			return condition(kind, no, v1alpha1.ReasonNotProvisioned, fmt.Sprintf("namespace %s is not there yet", name))
+		}
+		if gate := s.Namespaces[at].Gate; gate != v1alpha1.GateOpen {
+			reason, known := reasons[gate]
+			if !known {
+				reason = v1alpha1.ReasonLocked
+			}
+			return condition(kind, no, reason, fmt.Sprintf("namespace %s is %s and admits no new workloads", name, gate))
+		}
+	}
+	return condition(kind, yes, v1alpha1.ReasonEnforced, fmt.Sprintf("%d namespaces open", len(compile.NamespaceNames(in.Tenant))))
+}
+
+func baaInForce(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
+	v := in.Plan.Agreement
+	switch {
+	case v.Reason == "":
+		return condition(v1alpha1.ConditionBAAInForce, unknown, v1alpha1.ReasonWaiting, waitingMessage(in.Plan))
+	case v.InForce:
+		return condition(v1alpha1.ConditionBAAInForce, yes, v.Reason, v.Message)
+	}
+	return condition(v1alpha1.ConditionBAAInForce, no, v.Reason, v.Message)
+}
+
+func admissionEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
+	const kind = v1alpha1.ConditionAdmissionEnforced
+	if len(in.AdmissionProblems) > 0 {
+		return condition(kind, no, v1alpha1.ReasonPoliciesMissing, strings.Join(in.AdmissionProblems, "; "))
+	}
+	return condition(kind, yes, v1alpha1.ReasonEnforced, "the API server holds every admission policy as shipped")
+}
+
+func placementEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
+	const kind = v1alpha1.ConditionPlacementEnforced
+	if len(in.AdmissionProblems) > 0 {
+		return condition(kind, no, v1alpha1.ReasonPoliciesMissing, "without the admission policies pods can be placed anywhere")
+	}
+	if c, failed := failure(in, kind, "Namespace"); failed {
+		return c
+	}
+	if in.Plan.Effective == nil {
+		return kept(in, kind)
+	}
+	if f, found := finding(in.Plan, compile.CodeRegionWithoutNodes); found {
+		return condition(kind, yes, v1alpha1.ReasonRegionWithoutNodes, f.Message)
+	}
+	return condition(kind, yes, v1alpha1.ReasonEnforced, "new pods run in "+orNowhere(in.Plan.Effective.Regions))
+}
+
+func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
+	const kind = v1alpha1.ConditionNetworkIsolated
+	if c, failed := failure(in, kind, "NetworkPolicy.networking.k8s.io"); failed {
+		return c
+	}
+	if !in.Applied.clean() {
+		return kept(in, kind)
+	}
+	return condition(kind, unknown, v1alpha1.ReasonPolicyWritten,
+		"the network policies stand; whether the network plug-in enforces them has not been probed")
+}
+
+func encryptionReady(in Inputs, s v1alpha1.HIPAATenantStatus) metav1.Condition {
+	const kind = v1alpha1.ConditionEncryptionReady
+	switch in.Keys.Reason {
+	case "":
+	case v1alpha1.ReasonKMSUnreachable:
+		return condition(kind, unknown, in.Keys.Reason, in.Keys.Message)
+	default:
+		return condition(kind, no, in.Keys.Reason, in.Keys.Message)
+	}
+	if c, failed := failure(in, kind, "Secret"); failed {
+		return c
+	}
+	if !in.Applied.clean() {
+		return kept(in, kind)
+	}
+	if slices.ContainsFunc(s.Keys, func(k v1alpha1.KeyStatus) bool { return k.Assurance == v1alpha1.ReasonSoftwareKey }) {
+		return condition(kind, yes, v1alpha1.ReasonSoftwareKey,
+			"data keys are wrapped by a software key: whoever can read the Secrets of the operator's namespace, or an etcd backup, can unwrap them")
+	}
+	return condition(kind, yes, v1alpha1.ReasonKMSWrapped, fmt.Sprintf("%d data keys wrapped by %s", len(s.Keys), in.Tenant.Spec.Encryption.KeyURI))
+}
+
+func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
+	return standing(in, v1alpha1.ConditionAccessBound, "RoleBinding.rbac.authorization.k8s.io", "the role bindings stand")
+}
+
+func configDelivered(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
+	return standing(in, v1alpha1.ConditionConfigDelivered, "ConfigMap", "hipaa-config stands in every namespace")
+}
+
+// standing is the condition of a kind of object that either stands or does not.
+func standing(in Inputs, kind, object, message string) metav1.Condition {
+	if c, failed := failure(in, kind, object); failed {
+		return c
+	}
+	if !in.Applied.clean() {
+		return kept(in, kind)
+	}
+	return condition(kind, yes, v1alpha1.ReasonEnforced, message)
+}
+
+// failure is the condition when an object of that kind could not be written.
+func failure(in Inputs, kind, object string) (metav1.Condition, bool) {
+	if in.Applied == nil {
+		return metav1.Condition{}, false
+	}
+	var lines []string
+	for ref, err := range in.Applied.Failed {
+		if ref.Kind == object {
+			lines = append(lines, fmt.Sprintf("%s/%s: %v", ref.Namespace, ref.Name, err))
+		}
+	}
+	if len(lines) == 0 {
+		return metav1.Condition{}, false
+	}
+	slices.Sort(lines)
+	return condition(kind, no, v1alpha1.ReasonFailed, strings.Join(lines, "; ")), true
+}
+
+// kept leaves a condition as it is when the plan was not applied: what was enforced before stays enforced. Where
+// nothing was ever enforced it says so.
+func kept(in Inputs, kind string) metav1.Condition {
+	if meta.FindStatusCondition(in.Tenant.Status.Conditions, kind) != nil {
+		return metav1.Condition{}
+	}
+	return condition(kind, no, v1alpha1.ReasonNotProvisioned, "nothing has been provisioned yet")
+}
+
+// conclude derives Ready, Reconciling and Stalled from the other conditions.
+func conclude(s *v1alpha1.HIPAATenantStatus, in Inputs) {
+	switch {
+	case in.Plan.Invalid():
+		reason, message := invalidReason(in.Plan)
+		set(s, in, condition(v1alpha1.ConditionReady, no, reason, message))
+		set(s, in, condition(v1alpha1.ConditionStalled, yes, reason, message))
+		meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionReconciling)
+		return
+	case in.Err != nil:
+		progress(s, in, v1alpha1.ReasonFailed, in.Err.Error())
+	case len(in.Plan.Waiting) > 0:
+		progress(s, in, v1alpha1.ReasonWaiting, waitingMessage(in.Plan))
+	default:
+		settle(s, in)
+	}
+	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)
+}
+
+// settle is for a plan that was applied without an error: Ready is the conjunction of its conditions.
+func settle(s *v1alpha1.HIPAATenantStatus, in Inputs) {
+	c := condition(v1alpha1.ConditionReady, yes, v1alpha1.ReasonReady, "isolated, placed, encrypted and bound as the spec asks")
+	if b := blocking(s.Conditions); b != nil {
+		c = condition(v1alpha1.ConditionReady, no, b.Reason, b.Type+": "+b.Message)
+	}
+	set(s, in, c)
+	if in.Keys.Reason == v1alpha1.ReasonKMSUnreachable || len(in.AdmissionProblems) > 0 {
+		set(s, in, condition(v1alpha1.ConditionReconciling, yes, c.Reason, c.Message))
+		return
+	}
+	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionReconciling)
+}
+
+func progress(s *v1alpha1.HIPAATenantStatus, in Inputs, reason, message string) {
+	set(s, in, condition(v1alpha1.ConditionReady, no, reason, message))
+	set(s, in, condition(v1alpha1.ConditionReconciling, yes, reason, message))
+}
+
+// blocking is the first condition that keeps Ready from being True, causes before their consequences.
+func blocking(all []metav1.Condition) *metav1.Condition {
+	for _, kind := range []string{
+		v1alpha1.ConditionBAAInForce, v1alpha1.ConditionAdmissionEnforced, v1alpha1.ConditionEncryptionReady,
+		v1alpha1.ConditionPlacementEnforced, v1alpha1.ConditionNetworkIsolated, v1alpha1.ConditionAccessBound,
+		v1alpha1.ConditionConfigDelivered, v1alpha1.ConditionNamespacesReady,
+	} {
+		c := meta.FindStatusCondition(all, kind)
+		if c == nil {
+			return &metav1.Condition{Type: kind, Reason: v1alpha1.ReasonProgressing, Message: "not looked at yet"}
+		}
+		if c.Status != yes && c.Reason != v1alpha1.ReasonPolicyWritten {
+			return c
+		}
+	}
+	return nil
+}
+
+func invalidReason(p *compile.Plan) (reason, message string) {
+	var lines []string
+	for _, f := range p.Findings {
+		if f.Severity == v1alpha1.SeverityError {
+			lines = append(lines, f.Path+": "+f.Message)
+		}
+	}
+	if _, conflict := finding(p, compile.CodeNamespaceConflict); conflict {
+		return v1alpha1.ReasonNamespaceConflict, strings.Join(lines, "; ")
+	}
+	return v1alpha1.ReasonInvalid, strings.Join(lines, "; ")
+}
+
+func waitingMessage(p *compile.Plan) string { return "waiting for " + strings.Join(p.Waiting, "; ") }
+
+func finding(p *compile.Plan, codes ...string) (v1alpha1.Finding, bool) {
+	for _, f := range p.Findings {
+		if slices.Contains(codes, f.Code) {
+			return f, true
+		}
+	}
+	return v1alpha1.Finding{}, false
+}
+
+func orNowhere(regions []string) string {
+	if len(regions) == 0 {
+		return "no region: none is eligible"
+	}
+	return strings.Join(regions, ", ")
+}

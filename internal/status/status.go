@@ -1,0 +1,175 @@
+// Package status turns what was decided and done into the status of a HIPAATenant. It is pure: one function per
+// condition, all of them computed together and written once.
+package status
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+)
+
+// Inputs is what one reconcile knows at its end.
+type Inputs struct {
+	// Tenant as it was read.
+	Tenant *v1alpha1.HIPAATenant
+	// Plan that was made.
+	Plan *compile.Plan
+	// Live namespaces, as they were before the plan was applied.
+	Live map[string]compile.Namespace
+	// Keys of the tenant.
+	Keys Keys
+	// AdmissionProblems are the admission policies that are not as shipped; empty when all stand.
+	AdmissionProblems []string
+	// Applied is what was written; nil when the plan was not applied.
+	Applied *Applied
+	// Inventory to remember.
+	Inventory []v1alpha1.ObjectRef
+	// Err is what went wrong besides single objects; it is retried.
+	Err error
+	// Now is the time of transitions.
+	Now time.Time
+}
+
+// Keys is the outcome for the tenant's data keys.
+type Keys struct {
+	// Statuses of the keys that stand; nil when they could not be read.
+	Statuses []v1alpha1.KeyStatus
+	// Reason the keys could not be made, one of the KMS and key reasons; empty when all is well.
+	Reason string
+	// Message that goes with Reason.
+	Message string
+}
+
+// Applied is what an apply did.
+type Applied struct {
+	// UIDs of the objects that stand as wanted.
+	UIDs map[v1alpha1.ObjectRef]types.UID
+	// Failed objects, and why.
+	Failed map[v1alpha1.ObjectRef]error
+}
+
+// clean says that every object of the plan stands.
+func (a *Applied) clean() bool { return a != nil && len(a.Failed) == 0 }
+
+// Compute is the status to write.
+func Compute(in Inputs) v1alpha1.HIPAATenantStatus {
+	s := *in.Tenant.Status.DeepCopy()
+	s.ObservedGeneration = in.Tenant.Generation
+	s.Inventory = in.Inventory
+	s.Findings = in.Plan.Findings
+	if in.Plan.Effective != nil && in.Applied.clean() {
+		s.Effective = in.Plan.Effective
+	}
+	if in.Keys.Statuses != nil {
+		s.Keys = in.Keys.Statuses
+	}
+	s.Namespaces = namespaces(in)
+	for _, condition := range []func(Inputs, v1alpha1.HIPAATenantStatus) metav1.Condition{
+		namespacesReady, baaInForce, admissionEnforced, placementEnforced,
+		networkIsolated, encryptionReady, accessBound, configDelivered,
+	} {
+		set(&s, in, condition(in, s))
+	}
+	conclude(&s, in)
+	return s
+}
+
+// Remember is the status to write before the first write of a plan: what is about to be written must not be forgotten
+// when the process dies. Nothing in it says more than that work has begun.
+func Remember(t *v1alpha1.HIPAATenant, inventory []v1alpha1.ObjectRef, now time.Time) v1alpha1.HIPAATenantStatus {
+	s := *t.Status.DeepCopy()
+	s.Inventory = inventory
+	in := Inputs{Tenant: t, Now: now}
+	s.ObservedGeneration = t.Generation
+	set(&s, in, condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the tenant is being brought in line with its spec"))
+	set(&s, in, condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing, "the tenant is being brought in line with its spec"))
+	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)
+	return s
+}
+
+// Suspend is the status of a tenant that is not reconciled: what was enforced stays, and nothing vouches for it.
+func Suspend(t *v1alpha1.HIPAATenant, now time.Time) v1alpha1.HIPAATenantStatus {
+	s := *t.Status.DeepCopy()
+	s.ObservedGeneration = t.Generation
+	in := Inputs{Tenant: t, Now: now}
+	set(&s, in, condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended,
+		"spec.suspend is true: what was enforced stays enforced, changes and drift are not looked at"))
+	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionReconciling)
+	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)
+	return s
+}
+
+// Delete is the status of a tenant whose finalizer cannot finish yet.
+func Delete(t *v1alpha1.HIPAATenant, message string, now time.Time) v1alpha1.HIPAATenantStatus {
+	s := *t.Status.DeepCopy()
+	s.ObservedGeneration = t.Generation
+	in := Inputs{Tenant: t, Now: now}
+	set(&s, in, condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, message))
+	set(&s, in, condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonDeleting, message))
+	return s
+}
+
+// namespaces lists what the tenant has, with the gates in place.
+func namespaces(in Inputs) []v1alpha1.NamespaceStatus {
+	gates := map[string]v1alpha1.NamespaceStatus{}
+	for name, n := range in.Live {
+		if n.Tenant() == in.Tenant.Name && n.TenantUID() == in.Tenant.UID {
+			gates[name] = v1alpha1.NamespaceStatus{Name: name, UID: n.UID, Gate: n.Gate()}
+		}
+	}
+	if in.Applied != nil {
+		for ref, uid := range in.Applied.UIDs {
+			if ref.Kind == "Namespace" {
+				gates[ref.Name] = v1alpha1.NamespaceStatus{Name: ref.Name, UID: uid, Gate: gateOf(in, ref.Name)}
+			}
+		}
+	}
+	var out []v1alpha1.NamespaceStatus
+	for _, n := range gates {
+		out = append(out, n)
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.NamespaceStatus) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// gateOf is the gate of a namespace that was written to: the planned one once every wave is through, and before that
+// never a wider one than was in place.
+func gateOf(in Inputs, name string) v1alpha1.Gate {
+	if in.Applied.clean() {
+		return in.Plan.Gates[name]
+	}
+	if g := in.Live[name].Gate(); g != "" {
+		return g
+	}
+	return v1alpha1.GateLocked
+}
+
+func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+}
+
+// maxMessage keeps conditions readable and below the limit of 32768 characters.
+const maxMessage = 1024
+
+func set(s *v1alpha1.HIPAATenantStatus, in Inputs, c metav1.Condition) {
+	if c.Type == "" {
+		return // the condition keeps the value it has
+	}
+	if len(c.Message) > maxMessage {
+		c.Message = c.Message[:maxMessage-3] + "..."
+	}
+	c.ObservedGeneration = in.Tenant.Generation
+	c.LastTransitionTime = metav1.NewTime(in.Now)
+	meta.SetStatusCondition(&s.Conditions, c)
+}
