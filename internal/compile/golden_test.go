@@ -1,0 +1,142 @@
+package compile
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write what was compiled to want.yaml")
+
+// story is testdata/<name>/input.yaml.
+type story struct {
+	Tenant     v1alpha1.HIPAATenant                   `json:"tenant"`
+	Profile    *v1alpha1.HIPAAProfile                 `json:"profile"`
+	Associates map[string]*v1alpha1.BusinessAssociate `json:"associates"`
+	Facts      struct {
+		Namespaces          map[string]Namespace `json:"namespaces"`
+		ReadyNodes          map[string]int       `json:"readyNodes"`
+		Keysets             []string             `json:"keysets"`
+		AdmissionNotInForce bool                 `json:"admissionNotInForce"`
+		Now                 time.Time            `json:"now"`
+		Deleted             bool                 `json:"deleted"`
+	} `json:"facts"`
+}
+
+// outcome is testdata/<name>/want.yaml.
+type outcome struct {
+	Waiting   []string                 `json:"waiting,omitempty"`
+	Findings  []v1alpha1.Finding       `json:"findings,omitempty"`
+	Effective *v1alpha1.Effective      `json:"effective,omitempty"`
+	Agreement string                   `json:"agreement,omitempty"`
+	Next      string                   `json:"next,omitempty"`
+	Gates     map[string]v1alpha1.Gate `json:"gates,omitempty"`
+	Born      []string                 `json:"born,omitempty"`
+	Kept      []v1alpha1.ObjectRef     `json:"kept,omitempty"`
+	Waves     [][]any                  `json:"waves,omitempty"`
+}
+
+// TestStories compiles every testdata/<story>/input.yaml. A new behaviour is a new directory: run with -update, and
+// read what it wrote.
+func TestStories(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/*/input.yaml")
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("no stories found: %v", err)
+	}
+	for _, input := range inputs {
+		t.Run(filepath.Base(filepath.Dir(input)), func(t *testing.T) {
+			s := read(t, input)
+			got := render(t, s)
+			if again := render(t, read(t, input)); !bytes.Equal(got, again) {
+				t.Errorf("compiling twice gives two plans:\n%s", cmp.Diff(string(got), string(again)))
+			}
+			wantFile := filepath.Join(filepath.Dir(input), "want.yaml")
+			if *update {
+				if err := os.WriteFile(wantFile, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(wantFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("plan differs from %s (-want +got):\n%s", wantFile, diff)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) story {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s story
+	if err := yaml.UnmarshalStrict(text, &s); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	for name, a := range s.Associates {
+		a.Name = name
+	}
+	return s
+}
+
+func (s story) facts() Facts {
+	f := Facts{
+		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, ReadyNodes: s.Facts.ReadyNodes,
+		Keysets: map[string]Keyset{}, AdmissionEnforced: !s.Facts.AdmissionNotInForce,
+		OperatorNamespace: v1alpha1.OperatorNamespace, Now: s.Facts.Now,
+	}
+	for _, namespace := range s.Facts.Keysets {
+		f.Keysets[namespace] = Keyset{Document: []byte("{}"), ResourceVersion: "7"}
+	}
+	return f
+}
+
+func render(t *testing.T, s story) []byte {
+	t.Helper()
+	plan := Compile(&s.Tenant, s.facts())
+	if s.Facts.Deleted {
+		plan = Retire(&s.Tenant, s.facts())
+	}
+	text, err := yaml.Marshal(summary(plan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func summary(p *Plan) outcome {
+	o := outcome{Waiting: p.Waiting, Findings: p.Findings, Effective: p.Effective, Agreement: p.Agreement.Reason, Gates: p.Gates}
+	if !p.Next.IsZero() {
+		o.Next = p.Next.Format(time.RFC3339)
+	}
+	written := map[v1alpha1.ObjectRef]bool{}
+	for _, wave := range p.Waves() {
+		var list []any
+		for _, config := range wave {
+			list = append(list, config)
+			written[refOf(config)] = true
+		}
+		o.Waves = append(o.Waves, list)
+	}
+	for _, ref := range p.Refs() {
+		if p.Births(ref) {
+			o.Born = append(o.Born, ref.Name)
+		}
+		if !written[ref] {
+			o.Kept = append(o.Kept, ref)
+		}
+	}
+	return o
+}
