@@ -57,8 +57,18 @@ type TenantReconciler struct {
 	lastWrites sync.Map // tenant UID -> resource version of the last status write
 }
 
-// Reconcile brings one tenant in line with its spec.
+// Reconcile brings one tenant in line with its spec. A conflict says that somebody else wrote at the same time: it is
+// no error, the next attempt sees what they wrote.
 func (r *TenantReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	result, err := r.reconcile(ctx, req)
+	if apierrors.IsConflict(err) {
+		ctrl.LoggerFrom(ctx).V(1).Info("somebody else wrote at the same time; trying again", "conflict", err.Error())
+		return ctrl.Result{RequeueAfter: retryStale}, nil
+	}
+	return result, err
+}
+
+func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	t := &v1alpha1.HIPAATenant{}
 	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -96,10 +96,12 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 	}
 }
 
-// drifted says that what was written was not asked for by a new spec or profile: the tenant stood as wanted before.
+// drifted says that what was written was not asked for by a new spec or profile, and is not the rest of an attempt that
+// did not finish.
 func drifted(t *v1alpha1.HIPAATenant, d decision) bool {
-	return d.before.ObservedGeneration == t.Generation &&
-		meta.IsStatusConditionTrue(d.before.Conditions, v1alpha1.ConditionReady) &&
+	ready := meta.FindStatusCondition(d.before.Conditions, v1alpha1.ConditionReady)
+	unfinished := []string{v1alpha1.ReasonProgressing, v1alpha1.ReasonFailed, v1alpha1.ReasonWaiting, v1alpha1.ReasonSuspended}
+	return d.before.ObservedGeneration == t.Generation && ready != nil && !slices.Contains(unfinished, ready.Reason) &&
 		equality.Semantic.DeepEqual(d.before.Effective, d.plan.Effective)
 }
 

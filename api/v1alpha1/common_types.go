@@ -218,8 +218,8 @@ type Subject struct {
 	Namespace Name `json:"namespace,omitempty"`
 }
 
-// Quota is what a tenant may use in each of its namespaces. No value may be negative, and exponents are bounded:
-// comparing 1e999999999 with anything would cost the API server gigabytes.
+// Quota is what a tenant may use in each of its namespaces. No value may be negative, and exponents have two digits:
+// comparing 1e30000000 with anything holds a core for many seconds.
 type Quota struct {
 	// CPU is the sum of requests and, separately, of limits, in cores.
 	// +required

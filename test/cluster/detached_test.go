@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -94,6 +95,16 @@ func TestStartFailureNamesTheLog(t *testing.T) {
 	}
 	if logs, err := filepath.Glob(filepath.Join(os.TempDir(), "*", "logs", "kube-apiserver.log")); err != nil || len(logs) != 1 {
 		t.Errorf("expected the log to be kept, found %v (%v)", logs, err)
+	}
+}
+
+func TestStartGivesUpWithItsContext(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := cluster.Start(ctx, cluster.Options{})
+	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "the end of") {
+		t.Errorf("expected a short error that wraps context.Canceled, found %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -115,6 +116,9 @@ func (c *Cluster) wait(ctx context.Context, component string, ready func(context
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("gave up waiting for %s: %w", component, ctx.Err()) // the user's wish; no log needed
+			}
 			return fmt.Errorf("%s is not ready (%w): %w; the end of %s:\n%s", component, ctx.Err(), last,
 				c.LogPath(component), process.Tail(c.LogPath(component), logTail))
 		case <-tick.C:

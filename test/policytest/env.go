@@ -5,20 +5,21 @@ package policytest
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
-
-	"os"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
@@ -173,3 +174,37 @@ func Await(ctx context.Context, what string, try func(context.Context) error) er
 }
 
 func objectMeta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
+
+// Restore puts the policy and the binding of this name back as shipped.
+func (e *Env) Restore(ctx context.Context, name string) error {
+	shipped, err := admission.Load(admission.DefaultIdentity)
+	if err != nil {
+		return err
+	}
+	for _, object := range shipped {
+		if object.GetName() != name {
+			continue
+		}
+		if err := e.Replace(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Replace makes the API server hold this policy or binding, and starts again when the type checker came between.
+func (e *Env) Replace(ctx context.Context, object client.Object) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		live := object.DeepCopyObject().(client.Object)
+		wanted := object.DeepCopyObject().(client.Object)
+		err := e.Admin.Get(ctx, client.ObjectKeyFromObject(live), live)
+		if apierrors.IsNotFound(err) {
+			return e.Admin.Create(ctx, wanted)
+		}
+		if err != nil {
+			return err
+		}
+		wanted.SetResourceVersion(live.GetResourceVersion())
+		return e.Admin.Update(ctx, wanted)
+	})
+}

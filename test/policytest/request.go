@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
@@ -42,18 +43,21 @@ func Apply(text string) Request {
 	}
 }
 
-// Update reads the object named in text as admin, changes it, and puts it back, through the subresource if one is named.
+// Update reads the object as admin, changes it, and puts it back, through the subresource if one is named. It starts again
+// when a controller came between.
 func Update[T client.Object](object T, change func(T), subresource ...string) Request {
 	return func(ctx context.Context, s *Session) error {
-		fresh, err := s.fresh(ctx, object)
-		if err != nil {
-			return err
-		}
-		change(fresh.(T))
-		if len(subresource) > 0 {
-			return s.Client.SubResource(subresource[0]).Update(ctx, fresh)
-		}
-		return s.Client.Update(ctx, fresh)
+		return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+			fresh, err := s.fresh(ctx, object)
+			if err != nil {
+				return err
+			}
+			change(fresh.(T))
+			if len(subresource) > 0 {
+				return s.Client.SubResource(subresource[0]).Update(ctx, fresh)
+			}
+			return s.Client.Update(ctx, fresh)
+		})
 	}
 }
 
@@ -113,13 +117,8 @@ func InOrder(requests ...Request) Request {
 	}
 }
 
-// AsOperator makes a request with the operator's identity, whoever the row's user is.
-func AsOperator(request Request) Request { return as(Operator, request) }
-
-// AsAdmin makes a request as cluster administrator.
-func AsAdmin(request Request) Request { return as(Admin, request) }
-
-func as(user User, request Request) Request {
+// As makes a request as another user than the row's.
+func As(user User, request Request) Request {
 	return func(ctx context.Context, s *Session) error {
 		other, err := s.Env.session(ctx, user, s.Namespace)
 		if err != nil {

@@ -25,8 +25,8 @@ type Row struct {
 	Do Request
 	// Want is what must become of it.
 	Want Outcome
-	// Global rows hold in namespaces of no tenant too.
-	Global bool
+	// Inside rows are not repeated outside of tenants: they hold there too, or have no meaning there.
+	Inside bool
 }
 
 // Request is made in the session of a row.

@@ -43,7 +43,7 @@ func (t Table) Specs(env func() *Env) bool {
 func (t Table) OutsideSpecs(env func() *Env) bool {
 	return ginkgo.Describe("outside of tenants: "+t.Policy, func() {
 		for _, row := range t.Rows {
-			if !row.Want.IsRefusal() || row.Global {
+			if !row.Want.IsRefusal() || row.Inside {
 				continue
 			}
 			row.Want = Unhindered()

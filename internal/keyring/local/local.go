@@ -105,7 +105,8 @@ func (p *Provider) Wrap(ctx context.Context, ref keyring.KeyRef, plaintext []byt
 	return gcm(k.bytes).Seal(k.id[:], nil, plaintext, binding.Bytes()), hex.EncodeToString(k.id[:]), nil
 }
 
-// Unwrap decrypts what Wrap returned. Refused when the Secret is gone or holds another key than the one used.
+// Unwrap decrypts what Wrap returned. Refused when the Secret is gone. Foreign when another software key was used: the bytes
+// belong to another tenant's key, or the Secret was replaced; the message tells both keys' ids.
 func (p *Provider) Unwrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, binding keyring.Binding) ([]byte, error) {
 	k, found, err := p.get(ctx, ref)
 	if err != nil {
@@ -119,8 +120,8 @@ func (p *Provider) Unwrap(ctx context.Context, ref keyring.KeyRef, wrapped []byt
 		return nil, keyring.Errorf(keyring.Foreign, "%d bytes are too few to be a wrapped key", len(wrapped))
 	}
 	if used := [idSize]byte(wrapped); used != k.id {
-		return nil, keyring.Errorf(keyring.Refused, "wrapped with software key %x, and Secret %s holds %x; restore the Secret that held %x",
-			used, secretName(ref), k.id, used)
+		return nil, keyring.Errorf(keyring.Foreign, "it was wrapped with software key %x, and Secret %s holds %x; if that Secret was replaced, restore it",
+			used, secretName(ref), k.id)
 	}
 	plaintext, err := gcm(k.bytes).Open(nil, nil, wrapped[idSize:], binding.Bytes())
 	if err != nil {

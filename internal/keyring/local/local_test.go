@@ -170,7 +170,7 @@ func TestReplacedKeyIsNoticed(t *testing.T) {
 			m.keys["hipaa-local-kek-acme"] = bytes.Repeat([]byte{5}, keySize)
 			c.SetTime(c.Now().Add(step))
 			_, err = p.Unwrap(t.Context(), ref, wrapped, keyringtest.Binding())
-			keyringtest.Expect(t, err, keyring.Refused, old, m.keys["hipaa-local-kek-acme"])
+			keyringtest.Expect(t, err, keyring.Foreign, old, m.keys["hipaa-local-kek-acme"])
 			id := keyID(old)
 			if !strings.Contains(err.Error(), hex.EncodeToString(id[:])) {
 				t.Errorf("%v; expected the id of the key that is missed", err)

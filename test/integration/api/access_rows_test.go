@@ -13,7 +13,8 @@ var accessRows = slices.Concat([]row{
 	bad("spec.authentication", object{}, "exactly one of sso and password must be set, found neither"),
 	good("spec.authentication", object{"password": password}),
 	bad("spec.authentication.sso.protocol", "LDAP", `supported values: "SAML", "OIDC"`),
-	bad("spec.authentication.sso.protocol", "OIDC", "metadataURL https://idp.acme.example/metadata is not allowed for protocol OIDC").at("spec.authentication.sso.metadataURL"),
+	bad("spec.authentication.sso.protocol", "OIDC", "metadataURL https://idp.acme.example/metadata is not allowed for protocol OIDC").
+		at("spec.authentication.sso.metadataURL"),
 	bad("spec.authentication.sso.protocol", "OIDC", "issuerURL is required for protocol OIDC").at("spec.authentication.sso.issuerURL"),
 	bad("spec.authentication.sso.issuerURL", "https://idp.acme.example", "is not allowed for protocol SAML"),
 	bad("spec.authentication.sso.metadataURL", absent{}, "metadataURL is required for protocol SAML"),
@@ -38,7 +39,8 @@ var accessRows = slices.Concat([]row{
 
 var oidcRows = []row{
 	good("spec.authentication.sso.protocol", "OIDC"),
-	bad("spec.authentication.sso.protocol", "SAML", "issuerURL https://idp.acme.example is not allowed for protocol SAML").at("spec.authentication.sso.issuerURL"),
+	bad("spec.authentication.sso.protocol", "SAML", "issuerURL https://idp.acme.example is not allowed for protocol SAML").
+		at("spec.authentication.sso.issuerURL"),
 	bad("spec.authentication.sso.metadataURL", "https://idp.acme.example", "is not allowed for protocol OIDC"),
 	bad("spec.authentication.sso.issuerURL", absent{}, "issuerURL is required for protocol OIDC"),
 }

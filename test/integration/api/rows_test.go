@@ -137,7 +137,7 @@ func sendStatus(ctx context.Context, o *unstructured.Unstructured) error {
 	}
 	o.SetName(storedName)
 	o.SetResourceVersion(stored.GetResourceVersion())
-	return kube.Status().Update(ctx, o, &client.SubResourceUpdateOptions{UpdateOptions: client.UpdateOptions{DryRun: []string{metav1.DryRunAll}}})
+	return kube.Status().Update(ctx, o, client.DryRunAll)
 }
 
 // expectAccepted also expects that the server dropped nothing and added nothing: unknown fields and schema defaults

@@ -260,7 +260,7 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Name
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Date
-  scalar: untyped
+  scalar: string
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.DeletionPolicy
   scalar: string
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Document
@@ -273,7 +273,7 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Duration
-  scalar: string
+  scalar: untyped
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Effective
   map:
     fields:

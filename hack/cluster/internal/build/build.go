@@ -41,7 +41,7 @@ func (b Builder) Build(ctx context.Context, programs []Program) error {
 		return err
 	}
 	for _, dir := range []string{b.stampDir(), b.workDir()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return err
 		}
 	}
@@ -53,7 +53,7 @@ func (b Builder) Build(ctx context.Context, programs []Program) error {
 			return err
 		}
 	}
-	fmt.Fprintf(b.Log, "built %d programs in %s\n", len(jobs), round(time.Since(began)))
+	fmt.Fprintf(b.Log, "built %d of %d programs in %s\n", len(jobs), len(programs), round(time.Since(began)))
 	return os.RemoveAll(b.workDir())
 }
 
@@ -107,8 +107,10 @@ func (b Builder) buildOne(ctx context.Context, j job, title string) error {
 	}
 	result := filepath.Join(b.workDir(), j.Name)
 	log := result + ".log"
-	if err := runLogged(ctx, filepath.Join(b.Root, j.Module), log,
-		"go", "build", "-trimpath", "-ldflags", flags, "-o", result, j.Package); err != nil {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", result, j.Package)
+	cmd.Dir = filepath.Join(b.Root, j.Module)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if err := runLogged(cmd, log); err != nil {
 		return fmt.Errorf("build %s: %w; the end of %s:\n%s", j.Name, err, log, process.Tail(log, 3000))
 	}
 	if err := os.Rename(result, filepath.Join(b.Out, j.Name)); err != nil {
@@ -145,15 +147,15 @@ func (b Builder) tick(title string, began time.Time) (stop func()) {
 	}
 }
 
-func runLogged(ctx context.Context, dir, log string, command ...string) error {
+// runLogged runs a command that its context may cancel, with its output in a file.
+func runLogged(cmd *exec.Cmd, log string) error {
 	out, err := os.Create(filepath.Clean(log))
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go stops its compilers, and removes its work
+	cmd.Stdout, cmd.Stderr = out, out
+	// On an interrupt, go stops its compilers and removes its work.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	return errors.Join(cmd.Run(), out.Close())
 }

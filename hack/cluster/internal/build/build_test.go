@@ -102,7 +102,7 @@ func TestBuildShowsProgress(t *testing.T) {
 	log := b.mustBuild(one, two)
 	for _, want := range []string{
 		"building 2 of 2 programs", "[1/2] one v1.2.3: building", "[1/2] one: done after",
-		"[2/2] two v1.2.3: building", "[2/2] two: done after", "built 2 programs in",
+		"[2/2] two v1.2.3: building", "[2/2] two: done after", "built 2 of 2 programs in",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("expected %q in\n%s", want, log)

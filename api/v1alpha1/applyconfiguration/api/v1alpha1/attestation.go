@@ -17,7 +17,7 @@ type AttestationApplyConfiguration struct {
 	Statement *string `json:"statement,omitempty"`
 	// By whom.
 	By *string `json:"by,omitempty"`
-	// On which day.
+	// On which day. YAML reads a bare on as a boolean: write the key in quotes, "on".
 	On *apiv1alpha1.Date `json:"on,omitempty"`
 	// ExpiresOn is the first day it no longer counts. After on.
 	ExpiresOn *apiv1alpha1.Date `json:"expiresOn,omitempty"`

@@ -13,7 +13,7 @@ import (
 type BAARulesApplyConfiguration struct {
 	// WarnBefore the end of an agreement. Empty means 720h.
 	WarnBefore *apiv1alpha1.Duration `json:"warnBefore,omitempty"`
-	// ReverifyEvery is how often somebody has to look at an agreement again. Empty means never.
+	// ReverifyEvery is how often somebody has to look at an agreement again. At least 24h; empty means never.
 	ReverifyEvery *apiv1alpha1.Duration `json:"reverifyEvery,omitempty"`
 	// OnLapse is what a lapsed agreement does. Empty means Alert.
 	OnLapse *apiv1alpha1.LapseAction `json:"onLapse,omitempty"`

@@ -11,7 +11,7 @@ import (
 //
 // Mailbox is a mail server of the tenant.
 type MailboxApplyConfiguration struct {
-	// Host name of the server.
+	// Host name of the server, without a wildcard.
 	Host *apiv1alpha1.Host `json:"host,omitempty"`
 	// CIDRs the server answers on; egress opens to these alone.
 	CIDRs []apiv1alpha1.CIDR `json:"cidrs,omitempty"`

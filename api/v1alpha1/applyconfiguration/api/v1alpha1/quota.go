@@ -9,7 +9,8 @@ import (
 // QuotaApplyConfiguration represents a declarative configuration of the Quota type for use
 // with apply.
 //
-// Quota is what a tenant may use in each of its namespaces.
+// Quota is what a tenant may use in each of its namespaces. No value may be negative, and exponents have two digits:
+// comparing 1e30000000 with anything holds a core for many seconds.
 type QuotaApplyConfiguration struct {
 	// CPU is the sum of requests and, separately, of limits, in cores.
 	CPU *resource.Quantity `json:"cpu,omitempty"`

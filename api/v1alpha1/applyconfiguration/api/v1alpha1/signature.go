@@ -15,7 +15,7 @@ type SignatureApplyConfiguration struct {
 	Party *apiv1alpha1.SignatureParty `json:"party,omitempty"`
 	// Name of the person who signed.
 	Name *string `json:"name,omitempty"`
-	// On is the day of the signature.
+	// On is the day of the signature. YAML reads a bare on as a boolean: write the key in quotes, "on".
 	On *apiv1alpha1.Date `json:"on,omitempty"`
 }
 

@@ -1,0 +1,90 @@
+package tenant
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+)
+
+// The operator is killed at every write of a creation: before the write reaches the API server, and after it was
+// committed but before the answer came. Started again, it must end where an undisturbed run ends.
+var _ = Describe("an operator killed at any write of a creation", Ordered, func() {
+	var (
+		front     *proxy
+		writes    []string
+		reference map[v1alpha1.ObjectRef]string
+	)
+
+	subject := func(name string) *v1alpha1.HIPAATenant {
+		return fixture.Tenant(name, func(t *v1alpha1.HIPAATenant) {
+			t.Spec.Roles = []v1alpha1.RoleGrant{{Role: "Auditor", Subjects: []v1alpha1.Subject{{Kind: "User", Name: "pat@acme.example"}}}}
+			t.Spec.Encryption.KeyURI = "local://crash"
+		})
+	}
+
+	BeforeAll(func(ctx SpecContext) {
+		var err error
+		front, err = newProxy(testCluster.Config())
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(front.Close)
+		Expect(running.Kill()).To(Succeed())
+		start(ctx, operator.Options{Proxy: front.URL, ProxyCA: front.ca()})
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(running.Kill()).To(Succeed())
+			startOperator(ctx)
+		})
+	})
+
+	It("writes so many times when nothing disturbs it", func(ctx SpecContext) {
+		create(ctx, subject("crash-warm")) // makes the software key, which later tenants share
+		awaitReady(ctx, "crash-warm")
+		front.killAt(0, before, nil)
+		create(ctx, subject("crash-reference"))
+		reference = normalized(ctx, "crash-reference")
+		writes = front.count()
+		AddReportEntry("writes of one creation", strings.Join(writes, "\n"))
+		Expect(len(writes)).To(Equal(len(reference)+4), "objects, finalizer, remembered inventory, opened gate, status:\n%s", strings.Join(writes, "\n"))
+	})
+
+	It("ends in the same state wherever it is killed", func(ctx SpecContext) {
+		for n := 1; n <= len(writes); n++ {
+			for i, when := range []moment{before, committed} {
+				name := fmt.Sprintf("crash-%d-%d", n, i)
+				By(fmt.Sprintf("killing at write %d of %d (%s), %s", n, len(writes), writes[n-1], when))
+				dead := make(chan error, 1)
+				victim := running
+				front.killAt(n, when, func() { dead <- victim.Kill() })
+				create(ctx, subject(name))
+				Eventually(dead).Should(Receive(Succeed()))
+				front.killAt(0, before, nil)
+				start(ctx, operator.Options{Proxy: front.URL, ProxyCA: front.ca()})
+				Expect(normalized(ctx, name)).To(Equal(reference))
+			}
+		}
+	})
+})
+
+// normalized waits until a tenant is Ready and returns its objects, under one name for all tenants.
+func normalized(ctx SpecContext, name string) map[v1alpha1.ObjectRef]string {
+	GinkgoHelper()
+	t := awaitReady(ctx, name)
+	out := map[v1alpha1.ObjectRef]string{}
+	for ref, digest := range objects(ctx, t) {
+		if ref.Kind == "Namespace" || ref.Kind == "NetworkPolicy.networking.k8s.io" || ref.Kind == "ConfigMap" {
+			digest = "names the tenant" // its content is compared by the operator: a Ready tenant has no difference left
+		}
+		ref.Namespace = strings.ReplaceAll(ref.Namespace, name, "tenant")
+		ref.Name = strings.ReplaceAll(ref.Name, name, "tenant")
+		out[ref] = digest
+	}
+	Expect(slices.Collect(maps.Keys(out))).NotTo(BeEmpty())
+	return out
+}

@@ -1,0 +1,144 @@
+// Package operator installs the operator on a test cluster as its manifests do, and runs it there as a process of its
+// own under its own service account: what it may do is what the shipped ClusterRole allows, and it can be killed.
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster/process"
+)
+
+// Options of one run of the operator.
+type Options struct {
+	// Binary to run, as Build returns it.
+	Binary string
+	// Dir for the kubeconfig and the log.
+	Dir string
+	// Proxy is the https address of a proxy to send all requests through, in place of the API server's.
+	Proxy string
+	// ProxyCA is the PEM certificate the proxy is checked against.
+	ProxyCA []byte
+	// Args are added to the command line.
+	Args []string
+	// Detached lets the operator outlive the program that started it.
+	Detached bool
+}
+
+// Operator is a running operator.
+type Operator struct {
+	*process.Process
+	// Metrics is the address of its metrics, Probes that of its health probes.
+	Metrics, Probes string
+	// Log is the file with its output.
+	Log string
+}
+
+// Build compiles the operator into dir and returns the path. Extra arguments go to go build, such as -race.
+func Build(ctx context.Context, dir string, args ...string) (string, error) {
+	root, err := cluster.RepositoryRoot()
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(dir, "manager")
+	line := append([]string{"build", "-o", out}, args...)
+	cmd := exec.CommandContext(ctx, "go", append(line, "./cmd/manager")...) //nolint:gosec // the arguments are the test's own
+	cmd.Dir = root
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the operator: %w\n%s", err, text)
+	}
+	return out, nil
+}
+
+// Start starts the operator under its service account and waits until it is ready.
+func Start(ctx context.Context, c *cluster.Cluster, o Options) (*Operator, error) {
+	config, err := c.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(o.Dir, "operator.kubeconfig")
+	if err := c.WriteKubeconfig(kubeconfig, through(config, o)); err != nil {
+		return nil, err
+	}
+	addresses, err := freeAddresses(2)
+	if err != nil {
+		return nil, err
+	}
+	op := &Operator{Metrics: addresses[0], Probes: addresses[1], Log: filepath.Join(o.Dir, "operator.log")}
+	op.Process, err = process.Start(process.Spec{
+		Name: "operator",
+		Command: append([]string{
+			o.Binary, "--namespace", v1alpha1.OperatorNamespace,
+			"--metrics-bind-address", op.Metrics, "--health-probe-bind-address", op.Probes,
+		}, o.Args...),
+		Env:      append(os.Environ(), "KUBECONFIG="+kubeconfig),
+		Log:      op.Log,
+		Detached: o.Detached,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return op, op.awaitReady(ctx)
+}
+
+// through sends requests to the proxy, when there is one.
+func through(config *rest.Config, o Options) *rest.Config {
+	if o.Proxy == "" {
+		return config
+	}
+	config = rest.CopyConfig(config)
+	config.Host = o.Proxy
+	config.TLSClientConfig = rest.TLSClientConfig{CAData: o.ProxyCA}
+	return config
+}
+
+func (o *Operator) awaitReady(ctx context.Context) error {
+	client := http.Client{Timeout: time.Second}
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		if !o.Running() {
+			return false, errors.New("it ended")
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.Probes+"/readyz", nil)
+		if err != nil {
+			return false, err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false, nil //nolint:nilerr // not serving yet
+		}
+		return response.StatusCode == http.StatusOK, response.Body.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("the operator did not become ready: %w; the end of its log:\n%s", err, o.LogTail(4096))
+	}
+	return nil
+}
+
+// Kill ends the operator as a power cut would.
+func (o *Operator) Kill() error { return o.Stop(0) }
+
+// freeAddresses finds loopback addresses nobody listens on.
+func freeAddresses(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().String())
+	}
+	return out, nil
+}
