@@ -8,7 +8,6 @@
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:ac:generate=true
-// +kubebuilder:ac:output:package="../../api/v1alpha1/applyconfiguration"
 // +groupName=hipaatenant.dev
 package v1alpha1
 

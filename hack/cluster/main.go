@@ -1,7 +1,8 @@
-// Command cluster builds the control plane that tests and demonstrations run on, and keeps one running locally.
+// Command cluster builds the control plane that tests and demonstrations run on, and keeps one running locally, with
+// the operator on it.
 //
 //	go run ./hack/cluster build [-kubelet]   build into bin/k8s what is missing there
-//	go run ./hack/cluster up                 start a cluster that stays, with state in .local
+//	go run ./hack/cluster up                 start a cluster that stays, with the operator and its state in .local
 //	go run ./hack/cluster down               stop it
 package main
 
@@ -18,6 +19,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/cluster/internal/build"
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/cluster/internal/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
 
 const usage = "usage: go run ./hack/cluster build [-kubelet] | up | down"
@@ -45,12 +47,21 @@ func run(ctx context.Context, args []string) error {
 	case "build":
 		return runBuild(ctx, root, args)
 	case "up":
-		return environment.Up(ctx)
+		return runUp(ctx, root, environment)
 	case "down":
 		return environment.Down()
 	default:
 		return fmt.Errorf("expected build, up or down, found %q; %s", command, usage)
 	}
+}
+
+// runUp builds the operator first: when that fails, nothing was touched.
+func runUp(ctx context.Context, root string, environment local.Environment) (err error) {
+	fmt.Println("building the operator")
+	if environment.Operator, err = operator.Build(ctx, filepath.Join(root, "bin")); err != nil {
+		return err
+	}
+	return environment.Up(ctx)
 }
 
 func runBuild(ctx context.Context, root string, args []string) error {

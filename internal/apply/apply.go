@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -179,8 +180,6 @@ func merge(live, want map[string]string) map[string]string {
 			out[k] = v
 		}
 	}
-	for k, v := range want {
-		out[k] = v
-	}
+	maps.Copy(out, want)
 	return out
 }

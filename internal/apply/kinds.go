@@ -28,8 +28,8 @@ var kinds = map[string]func() client.Object{
 // Kinds returns an empty object of every kind this package writes, for caches and watches.
 func Kinds() []client.Object {
 	var out []client.Object
-	for _, make := range kinds {
-		out = append(out, make())
+	for _, empty := range kinds {
+		out = append(out, empty())
 	}
 	return out
 }
@@ -77,8 +77,8 @@ func newDesired(config runtime.ApplyConfiguration) (desired, error) {
 		return desired{}, fmt.Errorf("reading the kind of %T: %w", config, err)
 	}
 	for _, name := range []string{meta.Kind, meta.Kind + "." + groupOf(meta.APIVersion)} {
-		if make, known := kinds[name]; known {
-			object := make()
+		if empty, known := kinds[name]; known {
+			object := empty()
 			if err := json.Unmarshal(body, object); err != nil {
 				return desired{}, fmt.Errorf("decoding %s: %w", name, err)
 			}

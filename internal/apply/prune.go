@@ -37,11 +37,11 @@ func (a *Applier) pruneOne(ctx context.Context, ref v1alpha1.ObjectRef, parent P
 	if ref.Kind == "Namespace" || ref.Kind == "Secret" {
 		return nil
 	}
-	make, known := kinds[ref.Kind]
+	empty, known := kinds[ref.Kind]
 	if !known {
 		return nil // written by a version that knew more kinds; it carries the labels that find it
 	}
-	obj := make()
+	obj := empty()
 	err := a.live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
 	switch {
 	case apierrors.IsNotFound(err):

@@ -1,9 +1,10 @@
 package compile
 
 import (
-	accore "k8s.io/client-go/applyconfigurations/core/v1"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
@@ -34,10 +35,5 @@ func keysetRef(namespace string) v1alpha1.ObjectRef {
 }
 
 func remembered(t *v1alpha1.HIPAATenant, ref v1alpha1.ObjectRef) bool {
-	for _, r := range t.Status.Inventory {
-		if r == ref {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t.Status.Inventory, ref)
 }

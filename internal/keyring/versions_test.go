@@ -168,6 +168,32 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// A key was lost everywhere and made anew; then a backup with the lost one turns up. Its entry can be put beside the new
+// one, because each entry is bound by itself and the new one has another number.
+func TestEntryFromBackup(t *testing.T) {
+	w := newWorld(t)
+	backup := w.settle(request())
+	req := request()
+	req.PrimaryVersions = map[string]int64{"default": 1}
+	lost := w.settle(req)
+	k := decode(t, lost.Keysets["acme-app"])
+	old := decode(t, backup.Keysets["acme-app"]).Keys[0]
+	old.State = keyring.DecryptOnly
+	k.Keys = append(k.Keys, old)
+	req.Keysets = map[string][]byte{"acme-app": k.Encode()}
+	req.PrimaryVersions["default"] = 2
+	req.Namespaces = append(req.Namespaces, "acme-data")
+	out := w.settle(req)
+	got := w.open(out.Keysets["acme-data"])
+	want := map[string][]byte{
+		"default/1": w.open(backup.Keysets["acme-app"])["default/1"],
+		"default/2": w.open(lost.Keysets["acme-app"])["default/2"],
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("data keys (-want +got):\n%s", diff)
+	}
+}
+
 // Whatever the KMS does, at whichever call: nothing is changed, and once it answers again the tenant is completed
 // with the data keys it had.
 func TestEveryCallMayFail(t *testing.T) {

@@ -82,7 +82,7 @@ func applyFile(ctx context.Context, c client.Client, file string) error {
 	if filepath.Base(file) == "kustomization.yaml" {
 		return nil
 	}
-	f, err := os.Open(file) //nolint:gosec // a file of the repository
+	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}

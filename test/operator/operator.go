@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -20,6 +21,9 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster/process"
 )
+
+// Name of the operator's process, in its record and in errors.
+const Name = "operator"
 
 // Options of one run of the operator.
 type Options struct {
@@ -33,8 +37,8 @@ type Options struct {
 	ProxyCA []byte
 	// Args are added to the command line.
 	Args []string
-	// Detached lets the operator outlive the program that started it.
-	Detached bool
+	// Launch starts the process. By default it dies with the program that started it.
+	Launch func(process.Spec) (*process.Process, error)
 }
 
 // Operator is a running operator.
@@ -46,23 +50,27 @@ type Operator struct {
 	Log string
 }
 
-// Build compiles the operator into dir and returns the path. Extra arguments go to go build, such as -race.
+// Build compiles the operator into dir, static as it is shipped, and returns the path. Extra arguments go to go build,
+// such as -race: then it is compiled like the tests, which need the same packages.
 func Build(ctx context.Context, dir string, args ...string) (string, error) {
 	root, err := cluster.RepositoryRoot()
 	if err != nil {
 		return "", err
 	}
 	out := filepath.Join(dir, "manager")
-	line := append([]string{"build", "-o", out}, args...)
-	cmd := exec.CommandContext(ctx, "go", append(line, "./cmd/manager")...) //nolint:gosec // the arguments are the test's own
-	cmd.Dir = root
+	line, env := append([]string{"build", "-o", out}, args...), os.Environ()
+	if !slices.Contains(args, "-race") {
+		line, env = append(line, "-trimpath"), append(env, "CGO_ENABLED=0")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(line, "./cmd/manager")...)
+	cmd.Dir, cmd.Env = root, env
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the operator: %w\n%s", err, text)
 	}
 	return out, nil
 }
 
-// Start starts the operator under its service account and waits until it is ready.
+// Start starts the operator under its service account and waits until it is ready. On failure no process is left.
 func Start(ctx context.Context, c *cluster.Cluster, o Options) (*Operator, error) {
 	config, err := c.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
 	if err != nil {
@@ -77,20 +85,26 @@ func Start(ctx context.Context, c *cluster.Cluster, o Options) (*Operator, error
 		return nil, err
 	}
 	op := &Operator{Metrics: addresses[0], Probes: addresses[1], Log: filepath.Join(o.Dir, "operator.log")}
-	op.Process, err = process.Start(process.Spec{
-		Name: "operator",
+	launch := o.Launch
+	if launch == nil {
+		launch = process.Start
+	}
+	op.Process, err = launch(process.Spec{
+		Name: Name,
 		Command: append([]string{
 			o.Binary, "--namespace", v1alpha1.OperatorNamespace,
 			"--metrics-bind-address", op.Metrics, "--health-probe-bind-address", op.Probes,
 		}, o.Args...),
-		Env:      append(os.Environ(), "KUBECONFIG="+kubeconfig),
-		Log:      op.Log,
-		Detached: o.Detached,
+		Env: append(os.Environ(), "KUBECONFIG="+kubeconfig),
+		Log: op.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return op, op.awaitReady(ctx)
+	if err := op.awaitReady(ctx); err != nil {
+		return nil, errors.Join(err, op.Kill())
+	}
+	return op, nil
 }
 
 // through sends requests to the proxy, when there is one.

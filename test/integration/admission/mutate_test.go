@@ -69,13 +69,18 @@ var _ = Describe("mutants", Serial, func() {
 		}
 		for _, m := range mutants(policy) {
 			It("notices "+m.name, func(ctx context.Context) {
+				var noticed policytest.Row
 				DeferCleanup(func(ctx context.Context) {
 					Expect(env.Restore(ctx, policy.Name)).To(Succeed())
-					canary := tableOf(policy.Name).Canary()
-					Expect(policytest.Await(ctx, "the policy to be back", func(ctx context.Context) error { return env.Try(ctx, canary) })).To(Succeed())
+					back := func(ctx context.Context) error { return env.Try(ctx, noticed) }
+					Expect(policytest.Await(ctx, "the policy to be back", back)).To(Succeed())
 				})
 				Expect(env.Replace(ctx, m.policy)).To(Succeed())
-				Eventually(failing).WithContext(ctx).WithArguments(tableOf(policy.Name)).WithTimeout(mutantTimeout).ShouldNot(BeEmpty())
+				Eventually(func(ctx context.Context) (found bool) {
+					noticed, found = failing(ctx, tableOf(policy.Name))
+					return found
+				}).WithContext(ctx).WithTimeout(mutantTimeout).Should(BeTrue())
+				fmt.Fprintf(GinkgoWriter, "%s: noticed by row %q\n", m.name, noticed.Name)
 			})
 		}
 	}
@@ -87,13 +92,11 @@ func tableOf(policy string) policytest.Table {
 }
 
 // failing is the first refused row that comes out otherwise.
-func failing(ctx context.Context, table policytest.Table) string {
+func failing(ctx context.Context, table policytest.Table) (policytest.Row, bool) {
 	for _, row := range table.Rows {
-		if row.Want.IsRefusal() {
-			if err := env.Try(ctx, row); err != nil {
-				return row.Name
-			}
+		if row.Want.IsRefusal() && env.Try(ctx, row) != nil {
+			return row, true
 		}
 	}
-	return ""
+	return table.Canary(), false
 }

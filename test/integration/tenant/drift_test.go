@@ -35,8 +35,7 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	It("is undone when the guarding policies are gone", func(ctx SpecContext) {
 		Expect(running.Kill()).To(Succeed())
 		startOperator(ctx, "--admission-policies=verify")
-		Expect(admin.DeleteAllOf(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{}, client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})).To(Succeed())
-		Eventually(func() error { return admin.Delete(ctx, policy(v1alpha1.PolicyDefaultDeny), client.DryRunAll) }).Should(Succeed())
+		tearDownPolicies(ctx)
 		Eventually(state(ctx, name, v1alpha1.ConditionAdmissionEnforced)).Should(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
 		stood := objects(ctx, get(ctx, name))
 		for _, damage := range damages {
@@ -46,6 +45,12 @@ var _ = Describe("what somebody else does", Ordered, func() {
 			Eventually(func() map[v1alpha1.ObjectRef]string { return objects(ctx, get(ctx, name)) }).Should(Equal(stood), damage.what)
 			AddReportEntry(damage.what+", repaired after", time.Since(began).Round(time.Millisecond).String())
 		}
+	})
+
+	It("locks a namespace that lost its label until the policies stand: nothing guarded it meanwhile", func(ctx SpecContext) {
+		Expect(merge(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, `{"metadata":{"labels":{"hipaatenant.dev/tenant":null}}}`)).To(Succeed())
+		Eventually(func() map[string]string { return namespace(ctx, name).Labels }).Should(HaveKeyWithValue(v1alpha1.LabelTenant, name))
+		Expect(namespace(ctx, name).Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationAdmission, string(v1alpha1.GateLocked)))
 	})
 
 	It("is refused again once the operator may restore the policies", func(ctx SpecContext) {
@@ -95,6 +100,15 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	})
 })
 
+// tearDownPolicies removes the bindings of all validating policies, as an administrator could, and waits until none
+// is in force.
+func tearDownPolicies(ctx SpecContext) {
+	GinkgoHelper()
+	Expect(admin.DeleteAllOf(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{},
+		client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})).To(Succeed())
+	Eventually(func() error { return admin.Delete(ctx, policy(v1alpha1.PolicyDefaultDeny), client.DryRunAll) }).Should(Succeed())
+}
+
 func policy(name string) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{ObjectMeta: at(name)}
 }
@@ -131,9 +145,6 @@ var damages = []struct {
 	}},
 	{"inventing a fact", func(ctx SpecContext) error {
 		return merge(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "drift"}}, `{"metadata":{"annotations":{"hipaatenant.dev/invented":"x"}}}`)
-	}},
-	{"taking the tenant label off the namespace", func(ctx SpecContext) error {
-		return merge(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "drift"}}, `{"metadata":{"labels":{"hipaatenant.dev/tenant":null}}}`)
 	}},
 }
 

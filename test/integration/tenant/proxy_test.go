@@ -41,7 +41,7 @@ func newProxy(config *rest.Config) (*proxy, error) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(config.CAData)
 	p := &proxy{}
-	reverse := httputil.NewSingleHostReverseProxy(target) //nolint:staticcheck // the test rewrites nothing but the host
+	reverse := httputil.NewSingleHostReverseProxy(target)
 	reverse.FlushInterval = -1
 	reverse.Transport = &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster/process"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
 
 // environment is taken down when the test ends, in whatever way it ends.
@@ -30,70 +32,160 @@ func environment(t *testing.T) (Environment, *bytes.Buffer) {
 	return e, &log
 }
 
-func up(t *testing.T, e Environment, log *bytes.Buffer, want string) {
+// up expects the lines that Up has to say, in any order.
+func up(t *testing.T, e Environment, log *bytes.Buffer, want ...string) {
 	t.Helper()
 	log.Reset()
 	if err := e.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(log.String(), want) {
-		t.Errorf("expected Up to say %q, found\n%s", want, log)
+	for _, line := range want {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("expected Up to say %q, found\n%s", line, log)
+		}
 	}
 }
 
+const (
+	clusterKept     = "the control plane is already running\n"
+	operatorKept    = "the operator is already running\n"
+	operatorStarted = "the operator is ready"
+)
+
 func TestUpAndDown(t *testing.T) {
 	e, log := environment(t)
-	up(t, e, log, "node node-eu-west-1 in eu-west-1 is ready\nready; export KUBECONFIG="+e.Kubeconfig())
+	var err error
+	if e.Operator, err = operator.Build(t.Context(), t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	up(t, e, log, "node node-eu-west-1 in eu-west-1 is ready\n", operatorStarted,
+		"export KUBECONFIG="+e.Kubeconfig(), "kubectl apply -f config/samples\n")
 	if diff := nodeDifference(t, e.Kubeconfig()); diff != "" {
 		t.Error(diff)
 	}
-	beside, err := e.StartDetached("sleeper", []string{"sleep", "600"}, "sleeper.log")
-	if err != nil {
+	first := operatorOf(t, e)
+	up(t, e, log, clusterKept, operatorKept)
+	if !first.Running() {
+		t.Error("expected a second Up to leave the operator alone")
+	}
+
+	// The operator is killed: Up brings it back, on the same cluster. Where it cannot, the cluster stays.
+	if err := first.Stop(0); err != nil {
 		t.Fatal(err)
 	}
-	up(t, e, log, "already running")
-	if !beside.Running() {
-		t.Error("expected a second Up to leave the processes alone")
+	broken := e
+	broken.Operator = "/bin/false"
+	if err := broken.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "operator did not become ready") {
+		t.Errorf("expected Up to say that the operator cannot start, found %v", err)
 	}
+	up(t, e, log, clusterKept, operatorStarted)
+	second := operatorOf(t, e)
 
 	// One component is killed: Up starts everything again, and nothing of the old remains.
 	old := kill(t, e, cluster.Kwok)
-	up(t, e, log, "ready; export KUBECONFIG=")
-	if !strings.Contains(log.String(), "sleeper stopped\ncontrol plane stopped\n") {
-		t.Errorf("expected the remains to be stopped, the cluster last, found\n%s", log)
-	}
-	if beside.Running() {
-		t.Error("expected the process beside the old cluster to be stopped")
-	}
+	up(t, e, log, "operator stopped\ncontrol plane stopped\n", operatorStarted)
+	old[operator.Name] = second
 	for name, p := range old {
 		if p.Running() {
 			t.Errorf("expected %s of the old cluster to be stopped", name)
 		}
 	}
-
-	// One process beside the cluster ends: Up notices that too.
-	beside, err = e.StartDetached("short", []string{"true"}, "short.log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-beside.Done()
-	if e.running() {
-		t.Error("expected the environment not to count as running without its process")
-	}
+	third := operatorOf(t, e)
 	for range 2 { // the second time, nothing is left to do
 		if err := e.Down(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	left, err := os.ReadDir(e.Dir)
+	if third.Running() {
+		t.Error("expected Down to stop the operator")
+	}
+	expectOnlyLogs(t, e.Dir, "operator.log")
+}
+
+// operatorOf finds the operator that Up has recorded.
+func operatorOf(t *testing.T, e Environment) *process.Process {
+	t.Helper()
+	records, err := e.records()
+	if err != nil || len(records) != 1 || records[0].Name != operator.Name {
+		t.Fatalf("expected one record, of the operator, found %v (%v)", records, err)
+	}
+	p, ok := process.Find(records[0])
+	if !ok {
+		t.Fatal("expected the operator to run")
+	}
+	return p
+}
+
+// expectOnlyLogs allows nothing in a directory but these files.
+func expectOnlyLogs(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, entry := range left {
-		if !strings.HasSuffix(entry.Name(), ".log") {
-			t.Errorf("expected only logs to stay, found %s", entry.Name())
+	var found []string
+	for _, entry := range entries {
+		found = append(found, entry.Name())
+	}
+	if !slices.Equal(found, want) {
+		t.Errorf("expected only %v to stay in %s, found %v", want, dir, found)
+	}
+}
+
+func TestUpFailsWithoutTheOperator(t *testing.T) {
+	e, log := environment(t)
+	e.Operator = filepath.Join(t.TempDir(), "operator")
+	if err := os.WriteFile(e.Operator, []byte("#!/bin/sh\necho cannot work\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := e.Up(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "cannot work") {
+		t.Errorf("expected Up to fail with the words of the operator, found %v", err)
+	}
+	if !strings.HasSuffix(log.String(), "control plane stopped\n") {
+		t.Errorf("expected the cluster to be stopped again, found\n%s", log)
+	}
+	if c, err := cluster.Open(e.clusterDir()); !errors.Is(err, cluster.ErrNoCluster) {
+		t.Errorf("expected no cluster after a failed start, found %v (%v)", c, err)
+	}
+}
+
+func TestProcessesBesideTheCluster(t *testing.T) {
+	e, log := environment(t)
+	if err := os.MkdirAll(e.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	spec := func(name string, command ...string) process.Spec {
+		return process.Spec{Name: name, Command: command, Log: filepath.Join(e.Dir, name+".log")}
+	}
+	short, err := e.Start(spec("short", "true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-short.Done()
+	var left []*process.Process
+	for _, name := range []string{"first", "second"} {
+		p, err := e.Start(spec(name, "sleep", "600"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, p)
+	}
+	if records, err := e.records(); err != nil || len(records) != 2 {
+		t.Errorf("expected the record of what has ended to go, found %v (%v)", records, err)
+	}
+	if err := e.Down(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "second stopped\nfirst stopped\n"; log.String() != want {
+		t.Errorf("expected %q, found %q", want, log)
+	}
+	for _, p := range left {
+		if p.Running() {
+			t.Errorf("expected %s to be stopped", p.Record().Name)
 		}
 	}
+	expectOnlyLogs(t, e.Dir, "first.log", "second.log", "short.log")
 }
 
 func nodeDifference(t *testing.T, kubeconfig string) string {
@@ -190,7 +282,7 @@ func TestDamagedRecords(t *testing.T) {
 			t.Errorf("%s: expected an error about the file, found %v", name, err)
 		}
 	}
-	if _, err := e.StartDetached("it", []string{"true"}, "it.log"); err == nil {
+	if _, err := e.Start(process.Spec{Name: "it", Command: []string{"true"}, Log: filepath.Join(e.Dir, "it.log")}); err == nil {
 		t.Error("expected no process to start that cannot be recorded")
 	}
 }
