@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -28,6 +30,9 @@ type AdmissionReconciler struct {
 	// Manage applies what is missing or altered; otherwise it is reported only.
 	Manage   bool
 	Recorder events.EventRecorder
+	Clock    clock.PassiveClock
+
+	lastTrouble time.Time // when a problem was last seen; read and written by the one worker
 }
 
 // Reconcile looks at all policies and bindings, whichever of them changed.
@@ -45,11 +50,34 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 	for i, p := range problems {
 		lines[i] = p.String()
 	}
+	wait := r.settling(standing, len(problems) > 0)
+	if wait > 0 && len(lines) == 0 {
+		lines = []string{"the admission policies were written a moment ago and may not have reached every API server yet"}
+	}
 	r.State.setAdmission(lines)
 	if !r.Manage {
-		return ctrl.Result{}, nil
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	return ctrl.Result{}, r.restore(ctx, shipped, standing, problems)
+	return ctrl.Result{RequeueAfter: wait}, r.restore(ctx, shipped, standing, problems)
+}
+
+// settle is how long a policy counts as not in force after it came to stand: API servers look for changed policies once
+// a second.
+const settle = 3 * time.Second
+
+// settling is the time left until policies that stand count as in force.
+func (r *AdmissionReconciler) settling(standing []admission.Object, trouble bool) time.Duration {
+	now := r.Clock.Now()
+	if trouble {
+		r.lastTrouble = now
+	}
+	youngest := r.lastTrouble
+	for _, object := range standing {
+		if made := object.GetCreationTimestamp().Time; made.After(youngest) {
+			youngest = made
+		}
+	}
+	return max(0, settle-now.Sub(youngest))
 }
 
 func (r *AdmissionReconciler) list(ctx context.Context) ([]admission.Object, error) {

@@ -98,7 +98,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	}
 	policies := &controllers.AdmissionReconciler{
 		Client: mgr.GetClient(), State: state, Identity: start.identity, Manage: o.admission == admissionManage,
-		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName),
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
 	}
 	for _, c := range []interface{ SetupWithManager(manager.Manager) error }{
 		tenants,

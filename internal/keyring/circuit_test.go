@@ -63,6 +63,23 @@ func TestCircuit(t *testing.T) {
 	ensure(request(), 2, "<nil>")
 }
 
+// Behind one address all keys fail together: a tenant with another key waits no deadline either, and reads about its
+// own key.
+func TestSharedEndpoint(t *testing.T) {
+	w := newWorld(t)
+	w.limited(func(l *keyring.Limits) { l.Attempts, l.Threshold = 1, 1 })
+	w.one.shared, w.one.disturb = true, unreachable
+	_, _ = w.ensure(request())
+	req := request()
+	req.KeyURI = "one://globex"
+	before := len(w.one.calls)
+	_, err := w.ensure(req)
+	keyringtest.Expect(t, err, keyring.Unreachable)
+	if n := len(w.one.calls) - before; n != 0 || err.Error() != "one://globex: away" {
+		t.Errorf("%d calls, error %v; expected none, and the words for one://globex", n, err)
+	}
+}
+
 // While the probe is under way, all others fail fast; a probe that was cancelled leaves room for the next.
 func TestOneProbeAtATime(t *testing.T) {
 	w := newWorld(t)

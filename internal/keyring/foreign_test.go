@@ -67,6 +67,9 @@ func TestForeignByForm(t *testing.T) {
 			other := of(func(r *keyring.Request) { r.Tenant, r.TenantUID = "globex", "uid-9" })(w, nil)
 			return edit(func(doc, _ map[string]any) { doc["tenant"], doc["tenantUID"] = "acme", "uid-1" })(w, other)
 		}, "bound to another tenant"},
+		{"header alone rewritten", edit(func(doc, _ map[string]any) { doc["namespace"] = "a" }), "belongs to another namespace"},
+		{"no keys, of another tenant", edit(func(doc, _ map[string]any) { doc["tenant"], doc["keys"] = "globex", []any{} }), "belongs to another tenant"},
+		{"no keys, of an unknown UID", edit(func(doc, _ map[string]any) { doc["tenantUID"], doc["keys"] = "uid-9", []any{} }), "belongs to another tenant UID"},
 		{"key renamed", set("name", "z"), "bound to another key name"},
 		{"version changed", set("version", 2), "bound to another key version"},
 		{"other secret", edit(func(_, first map[string]any) {

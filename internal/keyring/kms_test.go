@@ -21,6 +21,8 @@ type kms struct {
 	calls []string
 	// disturb runs before each call; its error is the answer.
 	disturb func(ctx context.Context, call string) error
+	// shared lets all keys fail together, as they do behind one address. Otherwise each key is an endpoint.
+	shared bool
 	// disabled is what Describe says.
 	disabled bool
 	// plaintexts are the very slices that went in and came out, secrets are copies of their content.
@@ -33,8 +35,12 @@ func newKMS(scheme string, clock *clocktesting.FakePassiveClock) *kms {
 
 func (k *kms) Scheme() string { return k.scheme }
 
-// Endpoint is the key, so that a test can let one endpoint of two fail.
-func (k *kms) Endpoint(ref keyring.KeyRef) string { return ref.ID() }
+func (k *kms) Endpoint(ref keyring.KeyRef) string {
+	if k.shared {
+		return ""
+	}
+	return ref.ID()
+}
 
 func (k *kms) before(ctx context.Context, call string) error {
 	k.mu.Lock()

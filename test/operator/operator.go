@@ -3,6 +3,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,10 @@ type Options struct {
 	Proxy string
 	// ProxyCA is the PEM certificate the proxy is checked against.
 	ProxyCA []byte
-	// Args are added to the command line.
+	// Args are added to the command line. The addresses and the namespace are not theirs to set.
 	Args []string
+	// Namespace and ServiceAccount are whom the operator runs as. Default: those of config/rbac.
+	Namespace, ServiceAccount string
 	// Launch starts the process. By default it dies with the program that started it.
 	Launch func(process.Spec) (*process.Process, error)
 }
@@ -72,7 +75,8 @@ func Build(ctx context.Context, dir string, args ...string) (string, error) {
 
 // Start starts the operator under its service account and waits until it is ready. On failure no process is left.
 func Start(ctx context.Context, c *cluster.Cluster, o Options) (*Operator, error) {
-	config, err := c.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+	namespace := cmp.Or(o.Namespace, v1alpha1.OperatorNamespace)
+	config, err := c.ServiceAccount(ctx, namespace, cmp.Or(o.ServiceAccount, v1alpha1.OperatorName))
 	if err != nil {
 		return nil, err
 	}
@@ -91,10 +95,9 @@ func Start(ctx context.Context, c *cluster.Cluster, o Options) (*Operator, error
 	}
 	op.Process, err = launch(process.Spec{
 		Name: Name,
-		Command: append([]string{
-			o.Binary, "--namespace", v1alpha1.OperatorNamespace,
-			"--metrics-bind-address", op.Metrics, "--health-probe-bind-address", op.Probes,
-		}, o.Args...),
+		Command: slices.Concat([]string{o.Binary}, o.Args, []string{ // the last of two equal flags counts
+			"--namespace", namespace, "--metrics-bind-address", op.Metrics, "--health-probe-bind-address", op.Probes,
+		}),
 		Env: append(os.Environ(), "KUBECONFIG="+kubeconfig),
 		Log: op.Log,
 	})

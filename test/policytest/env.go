@@ -124,7 +124,7 @@ func (e *Env) installTypes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	paths, err := filepath.Glob(filepath.Join(root, "config", "crd", "*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(root, "config", "crd", v1alpha1.Group+"_*.yaml"))
 	if err != nil {
 		return err
 	}

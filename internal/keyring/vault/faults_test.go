@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,15 +143,22 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 
 // The words about a broken connection end in a status: they must be the same at the next attempt.
 func TestConnectionErrorsAreStable(t *testing.T) {
-	reset := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = conn.Close()
-	}))
-	t.Cleanup(reset.Close)
+	hangUp := func(abruptly bool) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if abruptly {
+				// Closing without lingering resets the connection; the system's words for that name the local port.
+				_ = conn.(*net.TCPConn).SetLinger(0)
+			}
+			_ = conn.Close()
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
 	tls := httptest.NewUnstartedServer(http.NotFoundHandler())
 	tls.Config.ErrorLog = log.New(io.Discard, "", 0)
 	tls.StartTLS()
@@ -158,7 +166,7 @@ func TestConnectionErrorsAreStable(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	for name, address := range map[string]string{
-		"refused": gone.URL, "reset": reset.URL, "unknown authority": tls.URL, "no such host": "https://vault.invalid:8200",
+		"refused": gone.URL, "closed": hangUp(false), "reset": hangUp(true), "unknown authority": tls.URL, "no such host": "https://vault.invalid:8200",
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := New(Config{Address: address, TokenFile: write(t, faultToken)}, newClock())

@@ -1,0 +1,133 @@
+package chart
+
+import (
+	"debug/elf"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// imageVersion is the version the image of these tests is built with.
+const imageVersion = "9.8.7-test"
+
+// The command of the Dockerfile, run on what .dockerignore lets through, gives one static program that knows its version:
+// it runs on nothing, so the image may be empty.
+func TestImageBinary(t *testing.T) {
+	binary := buildImageBinary(t, t.TempDir())
+	file, err := elf.Open(binary)
+	must(t, err)
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("the binary has a %v segment, so it needs a loader and libraries", p.Type)
+		}
+	}
+	if file.Section(".symtab") != nil {
+		t.Error("the binary is not stripped")
+	}
+	out, err := exec.CommandContext(t.Context(), binary, "--version").CombinedOutput()
+	must(t, err)
+	if got := strings.TrimSpace(string(out)); got != "hipaa-tenant-operator "+imageVersion {
+		t.Errorf("--version prints %q", got)
+	}
+}
+
+// The last stage holds what it must and nothing else, and does not run as root.
+func TestImageStages(t *testing.T) {
+	stages := strings.Split(read(t, "Dockerfile"), "\nFROM ")
+	if len(stages) != 3 {
+		t.Fatalf("%d stages, expected one that builds and one that ships", len(stages)-1)
+	}
+	if !strings.Contains(stages[0], "\nARG BASE=scratch\n") || !strings.Contains(stages[1], "\nARG GOFIPS140=off\n") {
+		t.Error("expected BASE=scratch and GOFIPS140=off by default")
+	}
+	shipped := regexp.MustCompile(`(?m)^(COPY|ADD|RUN|USER|ENTRYPOINT|CMD|SHELL|WORKDIR|ENV|VOLUME|EXPOSE) .*$`).FindAllString(stages[2], -1)
+	want := []string{
+		"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
+		"COPY --from=build /out/manager /manager",
+		"USER 65532:65532",
+		`ENTRYPOINT ["/manager"]`,
+	}
+	if !strings.HasPrefix(stages[2], "${BASE}\n") || !slices.Equal(shipped, want) {
+		t.Errorf("the last stage is\n%s", stages[2])
+	}
+}
+
+// buildImageBinary does with the shell what the Dockerfile does, and returns the program.
+func buildImageBinary(t testing.TB, dir string) string {
+	t.Helper()
+	command := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 .*\\\n.*)$`).FindStringSubmatch(read(t, "Dockerfile"))
+	if command == nil || !strings.Contains(command[1], "-o /out/manager ./cmd/manager") {
+		t.Fatal("no RUN line in the Dockerfile that builds /out/manager from ./cmd/manager")
+	}
+	source, out := filepath.Join(dir, "src"), filepath.Join(dir, "out")
+	must(t, os.MkdirAll(out, 0o755))
+	copyContext(t, source)
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(command[1], "/out/manager", filepath.Join(out, "manager")))
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION="+imageVersion, "GOFIPS140=off")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building as the Dockerfile does: %v\n%s", err, text)
+	}
+	return filepath.Join(out, "manager")
+}
+
+// copyContext copies what .dockerignore lets through. It knows the two forms the file uses: everything but some paths, and
+// some names nowhere.
+func copyContext(t testing.TB, to string) {
+	t.Helper()
+	var let, names []string
+	everything := false
+	for line := range strings.Lines(read(t, ".dockerignore")) {
+		switch line = strings.TrimSpace(line); {
+		case line == "*":
+			everything = true
+		case strings.HasPrefix(line, "!"):
+			let = append(let, line[1:])
+		case strings.HasPrefix(line, "**/"):
+			names = append(names, line[3:])
+		case line != "" && line[0] != '#':
+			t.Fatalf("unexpected line %q in .dockerignore", line)
+		}
+	}
+	if !everything {
+		t.Fatal("expected .dockerignore to leave everything out that it does not name")
+	}
+	ignored := func(name string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { ok, err := filepath.Match(n, name); return ok && err == nil })
+	}
+	root := repository(t, "")
+	for _, path := range let {
+		must(t, filepath.WalkDir(filepath.Join(root, path), func(file string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case ignored(d.Name()) && d.IsDir():
+				return fs.SkipDir
+			case ignored(d.Name()) || d.IsDir():
+				return nil
+			}
+			relative, err := filepath.Rel(root, file)
+			if err != nil {
+				return err
+			}
+			return copyFile(file, filepath.Join(to, relative))
+		}))
+	}
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
