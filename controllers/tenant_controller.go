@@ -27,6 +27,7 @@ import (
 // How soon to look again when no watch will tell.
 const (
 	retryWaiting = 10 * time.Second      // a namespace that terminates, a KMS that is down
+	retryRefused = time.Minute           // a KMS that says no, until somebody makes the key or grants its use
 	retryStale   = 50 * time.Millisecond // the cache has not seen the last status write
 	confirmAfter = 10 * time.Second      // that the cache has seen the last writes
 )
@@ -212,6 +213,9 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 	}
 	if len(d.plan.Waiting) > 0 || d.inputs.Keys.Reason == v1alpha1.ReasonKMSUnreachable {
 		sooner(retryWaiting)
+	}
+	if d.inputs.Keys.Reason == v1alpha1.ReasonKMSRefused {
+		sooner(retryRefused)
 	}
 	if len(d.written) > 0 {
 		sooner(confirmAfter)

@@ -64,6 +64,7 @@ func (r *TenantReconciler) readNamespaces(ctx context.Context, t *v1alpha1.HIPAA
 		key := client.ObjectKey{Name: name}
 		err := r.Client.Get(ctx, key, ns)
 		if from == live || (apierrors.IsNotFound(err) && expected(t, name)) {
+			ns = &corev1.Namespace{} // decoding into what the cache gave would keep labels that are gone
 			err = r.Live.Get(ctx, key, ns)
 		}
 		switch {

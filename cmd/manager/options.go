@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/fips140"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -75,6 +76,8 @@ func (o *options) check(rest []string) error {
 	switch {
 	case len(rest) > 0:
 		return fmt.Errorf("expected only flags, found %q: see --help", strings.Join(rest, " "))
+	case o.namespace == "":
+		return errors.New("--namespace must name the operator's namespace, found \"\"")
 	case o.admission != admissionManage && o.admission != admissionVerify:
 		return fmt.Errorf("--admission-policies must be manage or verify, found %q", o.admission)
 	case o.concurrency < 1 || o.concurrency > 256:
@@ -92,7 +95,7 @@ func version() string {
 	if release != "" {
 		return release
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
 	return "unknown"

@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string) error {
 
 // runUp builds the operator first: when that fails, nothing was touched.
 func runUp(ctx context.Context, root string, environment local.Environment) (err error) {
-	fmt.Println("building the operator")
+	fmt.Println("building the operator; that takes minutes the first time")
 	if environment.Operator, err = operator.Build(ctx, filepath.Join(root, "bin")); err != nil {
 		return err
 	}

@@ -47,10 +47,12 @@ func prepare(ctx context.Context, screen *terminal) (*demo, error) {
 		return nil, err
 	}
 	d := &demo{screen: screen, root: root, stopped: ctx.Done()}
-	screen.heading("Preparing: the operator is built, and a control plane of its own started for this demonstration")
+	screen.heading("Preparing")
+	screen.note("the operator is built; that takes minutes the first time")
 	if d.binary, err = operator.Build(ctx, filepath.Join(root, "bin")); err != nil {
 		return nil, err
 	}
+	screen.note("a control plane is started for this demonstration alone")
 	d.cluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true, Scheduler: true, Kwok: true, Log: screen.out})
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ const (
 )
 
 // tearDown removes the guard first. The operator puts it back within milliseconds, and the API server looks at its
-// policies about once a second: only who removes the guard over and over gets something past it.
+// policies once a second: only who removes the guard over and over gets something past it.
 func tearDown(ctx context.Context, d *demo) {
 	deleteManaged(ctx, d)
 	ctx, cancel := context.WithCancel(ctx)
@@ -31,7 +31,7 @@ func tearDown(ctx context.Context, d *demo) {
 	}
 	d.run(ctx, `kubectl delete validatingadmissionpolicybinding `+guard).shows("an administrator can remove the guard", "deleted")
 	d.await(ctx, "the operator puts the guard back", binding.over)
-	d.screen.note("that was %s, too short for the API server to notice; now the guard is removed again and again", short(binding.last()))
+	d.screen.note("it was gone for %s, and the API server looks at its policies once a second; now it is removed again and again", short(binding.last()))
 	d.forceDeletion(ctx)
 	d.await(ctx, "the policy is back", policy.over)
 	d.await(ctx, "the guard is back", binding.over)

@@ -32,8 +32,12 @@ type answer struct {
 	err  error
 }
 
-// run shows a command line and its answer. What is shown is what is run, by a shell.
+// run shows a command line and its answer. What is shown is what is run, by a shell. Nothing is once the user has stopped
+// the demonstration.
 func (d *demo) run(ctx context.Context, line string) answer {
+	if ctx.Err() != nil {
+		return answer{d, "", ctx.Err()}
+	}
 	d.screen.command(line)
 	a := d.ask(ctx, line)
 	d.screen.answer(a.text)
@@ -83,8 +87,27 @@ func (a answer) lacks(words []string) error {
 	return nil
 }
 
-// await tries until there is no error, and says how long that took.
+// without expects none of these words.
+func (a answer) without(words ...string) error {
+	for _, w := range words {
+		if strings.Contains(a.text, w) {
+			return fmt.Errorf("expected no %q in the answer, found it in %q", w, a.text)
+		}
+	}
+	return nil
+}
+
+// await tries until there is no error, and says how long that took unless it was so at once.
 func (d *demo) await(ctx context.Context, what string, try func(context.Context) error) {
+	took, err := poll(ctx, try)
+	if took >= interval {
+		what = fmt.Sprintf("%s (after %s)", what, short(took))
+	}
+	d.check(what, err)
+}
+
+// poll tries until there is no error, and fails with the last one.
+func poll(ctx context.Context, try func(context.Context) error) (time.Duration, error) {
 	began := time.Now()
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, func(ctx context.Context) (bool, error) {
@@ -92,9 +115,9 @@ func (d *demo) await(ctx context.Context, what string, try func(context.Context)
 		return last == nil, nil
 	})
 	if err != nil {
-		last = fmt.Errorf("%w: %w", err, last)
+		err = fmt.Errorf("%w: %w", err, last)
 	}
-	d.check(fmt.Sprintf("%s (after %s)", what, short(time.Since(began))), last)
+	return time.Since(began), err
 }
 
 func short(d time.Duration) time.Duration {

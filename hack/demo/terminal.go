@@ -22,6 +22,8 @@ const (
 	plain = "\x1b[0m"
 )
 
+const failedWord = "FAILED"
+
 func newTerminal(out *os.File) *terminal {
 	info, err := out.Stat()
 	isTerminal := err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -54,7 +56,7 @@ func (t *terminal) answer(text string) {
 // verdict says whether something held, and what was found where it did not.
 func (t *terminal) verdict(what string, err error) {
 	if err != nil {
-		fmt.Fprintf(t.out, "%s %s: %v\n", t.in(red, "FAILED"), what, err)
+		fmt.Fprintf(t.out, "%s %s: %v\n", t.in(red, failedWord), what, err)
 		return
 	}
 	fmt.Fprintf(t.out, "%s %s\n", t.in(green, "ok"), what)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -46,12 +49,14 @@ type Result struct {
 	Failed map[v1alpha1.ObjectRef]error
 }
 
-// Err joins the failures; nil when there is none.
+// Err joins the failures; nil when there is none. The same failures give the same text, so that a status which quotes
+// it is not written again and again.
 func (r Result) Err() error {
 	var list []error
 	for ref, err := range r.Failed {
 		list = append(list, fmt.Errorf("%s %s/%s: %w", ref.Kind, ref.Namespace, ref.Name, err))
 	}
+	slices.SortFunc(list, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(list...)
 }
 
@@ -108,6 +113,8 @@ func (a *Applier) standing(ctx context.Context, obj client.Object) (standing, bo
 	cached := kinds[ref.Kind]()
 	err := a.writer.Get(ctx, client.ObjectKeyFromObject(obj), cached)
 	switch {
+	case apierrors.IsNotFound(err) && wrote && time.Since(written.at) > trust:
+		return a.standingLive(ctx, ref)
 	case apierrors.IsNotFound(err):
 		return written, wrote, nil
 	case err != nil:
@@ -116,7 +123,19 @@ func (a *Applier) standing(ctx context.Context, obj client.Object) (standing, bo
 		return written, true, nil
 	}
 	digest, _ := strippedDigest(cached)
-	return standing{uid: cached.GetUID(), version: cached.GetResourceVersion(), digest: digest, labels: cached.GetLabels()}, true, nil
+	return standing{uid: cached.GetUID(), version: cached.GetResourceVersion(), digest: digest}, true, nil
+}
+
+// standingLive asks the API server for an object that was written and never appeared in the cache: somebody may have
+// deleted it before the cache saw it, and then no event ever tells.
+func (a *Applier) standingLive(ctx context.Context, ref v1alpha1.ObjectRef) (standing, bool, error) {
+	obj := kinds[ref.Kind]()
+	err := a.live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
+	if apierrors.IsNotFound(err) {
+		a.memory.forget(ref)
+		return standing{}, false, nil
+	}
+	return standing{uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: Digest(obj)}, err == nil, err
 }
 
 // create makes an object that must not exist.
@@ -167,7 +186,7 @@ func (a *Applier) replace(ctx context.Context, want desired, live client.Object)
 }
 
 func (a *Applier) wrote(ref v1alpha1.ObjectRef, obj client.Object) standing {
-	s := standing{uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: Digest(obj), labels: obj.GetLabels()}
+	s := standing{uid: obj.GetUID(), version: obj.GetResourceVersion(), digest: Digest(obj), at: time.Now()}
 	a.memory.remember(ref, s)
 	return s
 }

@@ -3,6 +3,7 @@ package apply
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -76,23 +77,17 @@ func newDesired(config runtime.ApplyConfiguration) (desired, error) {
 	if err := json.Unmarshal(body, &meta); err != nil {
 		return desired{}, fmt.Errorf("reading the kind of %T: %w", config, err)
 	}
-	for _, name := range []string{meta.Kind, meta.Kind + "." + groupOf(meta.APIVersion)} {
-		if empty, known := kinds[name]; known {
-			object := empty()
-			if err := json.Unmarshal(body, object); err != nil {
-				return desired{}, fmt.Errorf("decoding %s: %w", name, err)
-			}
-			return desired{ref: RefOf(object), body: body, object: object, digest: Digest(object)}, nil
-		}
+	name := meta.Kind
+	if group, _, grouped := strings.Cut(meta.APIVersion, "/"); grouped {
+		name += "." + group
 	}
-	return desired{}, fmt.Errorf("kind %s of %s is not one this operator writes", meta.Kind, meta.APIVersion)
-}
-
-func groupOf(apiVersion string) string {
-	for i, c := range apiVersion {
-		if c == '/' {
-			return apiVersion[:i]
-		}
+	empty, known := kinds[name]
+	if !known {
+		return desired{}, fmt.Errorf("kind %s of %s is not one this operator writes", meta.Kind, meta.APIVersion)
 	}
-	return ""
+	object := empty()
+	if err := json.Unmarshal(body, object); err != nil {
+		return desired{}, fmt.Errorf("decoding %s: %w", name, err)
+	}
+	return desired{ref: RefOf(object), body: body, object: object, digest: Digest(object)}, nil
 }

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -15,8 +16,12 @@ type standing struct {
 	uid     types.UID
 	version string
 	digest  string
-	labels  map[string]string
+	at      time.Time // of the write
 }
+
+// trust is how long a write is believed to stand although the cache does not show the object. Caches catch up within
+// milliseconds; one that does not within this time may have missed a deletion.
+const trust = 5 * time.Second
 
 // memory bridges the time between a write and its echo in the cache. It forgets as soon as the cache has caught up, so
 // it stays small.

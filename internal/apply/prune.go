@@ -45,6 +45,7 @@ func (a *Applier) pruneOne(ctx context.Context, ref v1alpha1.ObjectRef, parent P
 	err := a.live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
 	switch {
 	case apierrors.IsNotFound(err):
+		a.memory.forget(ref)
 		return nil
 	case err != nil:
 		return err

@@ -51,6 +51,7 @@ func judgeVerification(a v1alpha1.Agreement, every time.Duration, now time.Time,
 		return Verdict{
 			Reason:  v1alpha1.ReasonReverificationDue,
 			Message: fmt.Sprintf("last verified on %s, due again on %s: verify it and set lastVerifiedOn", last, due.Format(time.DateOnly)),
+			Next:    v.Next,
 		}
 	}
 	if due.Before(v.Next) {
@@ -102,7 +103,7 @@ func (j *chainJudge) own(a *v1alpha1.BusinessAssociate) Verdict {
 }
 
 func (j *chainJudge) subcontractor(name string, v Verdict) Verdict {
-	lapsed := Verdict{Reason: v1alpha1.ReasonSubcontractorLapsed}
+	lapsed := Verdict{Reason: v1alpha1.ReasonSubcontractorLapsed, Next: v.Next}
 	sub, found := j.all[name]
 	switch {
 	case j.open[name]:
@@ -114,13 +115,19 @@ func (j *chainJudge) subcontractor(name string, v Verdict) Verdict {
 	}
 	s := j.judge(sub)
 	if !s.InForce {
-		lapsed.Message, lapsed.Next = fmt.Sprintf("subcontractor %s: %s", name, s.Message), s.Next
+		lapsed.Message, lapsed.Next = fmt.Sprintf("subcontractor %s: %s", name, s.Message), sooner(v.Next, s.Next)
 		return lapsed
 	}
-	if !s.Next.IsZero() && (v.Next.IsZero() || s.Next.Before(v.Next)) {
-		v.Next = s.Next
-	}
+	v.Next = sooner(v.Next, s.Next)
 	return v
+}
+
+// sooner is the earlier of two times; a zero time never comes.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }
 
 // AssociateExpiry is the earliest end of an associate's own agreement and its subcontractors', empty when none ends.

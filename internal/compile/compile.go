@@ -29,8 +29,10 @@ func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 		r.compileNamespace(name, f, config, p)
 	}
 	for _, name := range retainedNamespaces(t, f) {
-		p.find(v1alpha1.SeverityInfo, CodeNamespaceRetained, "spec.namespaces",
-			"namespace %s is no longer in the spec: it is quarantined, its data and keys are kept", name)
+		if !f.Namespaces[name].Terminating {
+			p.find(v1alpha1.SeverityInfo, CodeNamespaceRetained, "spec.namespaces",
+				"namespace %s is no longer in the spec: it is quarantined, its data and keys are kept", name)
+		}
 		retain(t, name, f.Namespaces[name], p)
 	}
 	return p.settle()
@@ -55,7 +57,7 @@ func (r *resolved) compileNamespace(name string, f Facts, config configDocument,
 func Retire(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 	p := newPlan()
 	for _, ref := range t.Status.Inventory {
-		if n, exists := f.Namespaces[ref.Name]; ref.Kind == kindNamespace && exists && ours(t, n) {
+		if n, exists := f.Namespaces[ref.Name]; ref.Kind == kindNamespace && exists && ours(t, ref.Name, n) {
 			retain(t, ref.Name, n, p)
 		}
 	}
@@ -68,13 +70,18 @@ func retainedNamespaces(t *v1alpha1.HIPAATenant, f Facts) []string {
 	wanted := NamespaceNames(t)
 	for _, ref := range t.Status.Inventory {
 		n, exists := f.Namespaces[ref.Name]
-		if ref.Kind == kindNamespace && exists && ours(t, n) && !slices.Contains(wanted, ref.Name) {
+		if ref.Kind == kindNamespace && exists && ours(t, ref.Name, n) && !slices.Contains(wanted, ref.Name) {
 			names = append(names, ref.Name)
 		}
 	}
 	return names
 }
 
-func ours(t *v1alpha1.HIPAATenant, n Namespace) bool {
-	return n.Tenant() == t.Name && n.TenantUID() == t.UID && !n.Terminating
+// ours says that a namespace is this very tenant's. One whose labels were stripped stays so: letting go of it would
+// remove its deny-all policy.
+func ours(t *v1alpha1.HIPAATenant, name string, n Namespace) bool {
+	if n.Tenant() == t.Name && n.TenantUID() == t.UID {
+		return true
+	}
+	return (n.Tenant() == "" || n.Tenant() == t.Name) && remembers(t, name, n)
 }

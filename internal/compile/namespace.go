@@ -57,13 +57,14 @@ func remembers(t *v1alpha1.HIPAATenant, name string, n Namespace) bool {
 	})
 }
 
-// namespace stands in the plan twice, pinned to the UID it was seen with, or to be born if there was none. The first wave writes the facts with a gate that is never wider than the one in
-// place; the last wave sets the gate the tenant is due, and announces the config that stands by then.
+// namespace stands in the plan twice, pinned to the UID it was seen with, or to be born if there was none. The first
+// wave writes the facts with a gate that is never wider than the one in place, and locks what was not this tenant's; the
+// last wave sets the gate the tenant is due, and announces the config that stands by then.
 func (r *resolved) namespace(name string, f Facts, config configDocument, p *Plan) {
 	live, exists := f.Namespaces[name]
-	current := v1alpha1.GateLocked
-	if exists && live.Tenant() == r.tenant.Name && live.TenantUID() == r.tenant.UID && live.Gate() != "" {
-		current = live.Gate()
+	current := known(live.Gate())
+	if live.Tenant() != r.tenant.Name || live.TenantUID() != r.tenant.UID {
+		current = narrower(current, v1alpha1.GateLocked)
 	}
 	target := r.gate(name, current, f, p)
 	hash := config.hash
@@ -71,7 +72,8 @@ func (r *resolved) namespace(name string, f Facts, config configDocument, p *Pla
 		hash = announced
 	}
 	ref := v1alpha1.ObjectRef{Kind: kindNamespace, Name: name}
-	first := r.namespaceFacts(name, narrower(current, target), hash)
+	p.Gates[name], p.FirstGates[name] = target, narrower(current, target)
+	first := r.namespaceFacts(name, p.FirstGates[name], hash)
 	last := r.namespaceFacts(name, target, config.hash)
 	if exists {
 		first.WithUID(live.UID)
@@ -81,7 +83,6 @@ func (r *resolved) namespace(name string, f Facts, config configDocument, p *Pla
 	}
 	p.write(WaveNamespace, ref, first)
 	p.write(WaveGate, ref, last)
-	p.Gates[name] = target
 }
 
 // gate is what the last wave writes. Without a keyset or without the admission policies it never gets wider than it is.
@@ -93,27 +94,41 @@ func (r *resolved) gate(name string, current v1alpha1.Gate, f Facts, p *Plan) v1
 	case v1alpha1.LapseIsolate:
 		due = v1alpha1.GateQuarantined
 	}
-	if _, keyed := f.Keysets[name]; !keyed && due == v1alpha1.GateOpen {
-		due = narrower(current, due)
-		p.find(v1alpha1.SeverityWarning, CodeKeysetMissing, "spec.encryption", "namespace %s stays %s: its keyset could not be made", name, due)
+	_, keyed := f.Keysets[name]
+	held := narrower(current, due)
+	if !keyed && due == v1alpha1.GateOpen {
+		p.find(v1alpha1.SeverityWarning, CodeKeysetMissing, "spec.encryption", "namespace %s stays %s: its keyset could not be made", name, held)
 	}
-	if !f.AdmissionEnforced {
-		due = narrower(current, due)
+	if !keyed || !f.AdmissionEnforced {
+		return held
 	}
 	return due
 }
 
-// openness orders gates. What is not a gate counts as locked.
+// openness orders gates.
 var openness = map[v1alpha1.Gate]int{v1alpha1.GateQuarantined: 0, v1alpha1.GateLocked: 1, v1alpha1.GateFrozen: 2, v1alpha1.GateOpen: 3}
 
+// narrower is the gate of the two that lets less in.
 func narrower(a, b v1alpha1.Gate) v1alpha1.Gate {
-	if openness[b] < openness[a] {
-		return b
+	if openness[known(b)] < openness[known(a)] {
+		return known(b)
 	}
-	return a
+	return known(a)
+}
+
+// known takes what is not a gate for locked.
+func known(g v1alpha1.Gate) v1alpha1.Gate {
+	if _, ok := openness[g]; !ok {
+		return v1alpha1.GateLocked
+	}
+	return g
 }
 
 func (r *resolved) namespaceFacts(name string, gate v1alpha1.Gate, hash string) *corev1.NamespaceApplyConfiguration {
+	allowlist, egress := r.allowlist, r.egress()
+	if r.isolated() {
+		allowlist, egress = nil, nil // the tenant's own policies may open nothing either
+	}
 	return corev1.Namespace(name).
 		WithLabels(managedLabels(r.tenant.Name)).
 		WithLabels(map[string]string{
@@ -125,8 +140,8 @@ func (r *resolved) namespaceFacts(name string, gate v1alpha1.Gate, hash string) 
 			v1alpha1.AnnotationAdmission:        string(gate),
 			v1alpha1.AnnotationTenantUID:        string(r.tenant.UID),
 			v1alpha1.AnnotationRegions:          strings.Join(r.regions, ","),
-			v1alpha1.AnnotationIPAllowlist:      strings.Join(r.allowlist, ","),
-			v1alpha1.AnnotationEgress:           strings.Join(r.egress(), ","),
+			v1alpha1.AnnotationIPAllowlist:      strings.Join(allowlist, ","),
+			v1alpha1.AnnotationEgress:           strings.Join(egress, ","),
 			v1alpha1.AnnotationDisabledChannels: strings.Join(r.channels, ","),
 			v1alpha1.AnnotationDisabledPorts:    joinPorts(r.ports),
 			v1alpha1.AnnotationStorageClasses:   strings.Join(r.classes, ","),

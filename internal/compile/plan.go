@@ -41,6 +41,8 @@ type Plan struct {
 	Agreement Verdict
 	// Gates are the gates the last wave writes, by namespace.
 	Gates map[string]v1alpha1.Gate
+	// FirstGates are the gates the first wave writes: those in place until the last wave is through.
+	FirstGates map[string]v1alpha1.Gate
 	// Next is when the passing of time alone can change the plan; zero when it cannot.
 	Next time.Time
 
@@ -50,7 +52,10 @@ type Plan struct {
 }
 
 func newPlan() *Plan {
-	return &Plan{Gates: map[string]v1alpha1.Gate{}, refs: map[v1alpha1.ObjectRef]bool{}, births: map[v1alpha1.ObjectRef]bool{}}
+	return &Plan{
+		Gates: map[string]v1alpha1.Gate{}, FirstGates: map[string]v1alpha1.Gate{},
+		refs: map[v1alpha1.ObjectRef]bool{}, births: map[v1alpha1.ObjectRef]bool{},
+	}
 }
 
 // Waves are the objects to write, wave by wave. A namespace stands in the first and in the last.

@@ -188,16 +188,16 @@ func (r *resolved) withoutDisabled(ports []v1alpha1.Port) []v1alpha1.Port {
 }
 
 // resolveMailbox opens the tenant's own mail server: the one SMTP destination, so ports of disabled channels do not
-// close it.
+// close it. Their networks do: a mailbox is no way around a disabled channel.
 func (r *resolved) resolveMailbox(p *Plan) {
 	if r.tenant.Spec.Application == nil || r.tenant.Spec.Application.Mailbox == nil {
 		return
 	}
 	m := r.tenant.Spec.Application.Mailbox
-	cidrs := subtract(m.CIDRs, nil)
+	cidrs := subtract(m.CIDRs, r.closed)
 	if len(cidrs) == 0 {
 		p.find(v1alpha1.SeverityWarning, CodeEndpointSubtracted, "spec.application.mailbox.cidrs",
-			"the mailbox stays closed: its cidrs lie in metadata ranges")
+			"the mailbox stays closed: its cidrs lie in networks of disabled channels or in metadata ranges")
 		return
 	}
 	r.mailbox = &opening{name: string(m.Host), rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: m.Port, Protocol: "TCP"}}}}}
@@ -205,7 +205,7 @@ func (r *resolved) resolveMailbox(p *Plan) {
 
 func (r *resolved) resolveAPI() {
 	if api := r.profile.Spec.KubernetesAPI; api != nil {
-		if cidrs := subtract(api.CIDRs, nil); len(cidrs) > 0 {
+		if cidrs := subtract(api.CIDRs, r.closed); len(cidrs) > 0 {
 			r.api = &opening{name: "kubernetes", rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: api.Port, Protocol: "TCP"}}}}}
 		}
 	}

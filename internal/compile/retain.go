@@ -1,21 +1,36 @@
 package compile
 
 import (
+	"cmp"
+
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
 // retain closes a namespace the tenant lets go of and keeps its data: quarantined, denied in both directions, keyset
-// and volumes untouched. Facts other than the gate stay as they were.
+// and volumes untouched. Facts other than the gate stay as they were. One that terminates takes no writes and keeps what
+// stands in it: Kubernetes removes its network policies after its pods, and so must nobody before.
 func retain(t *v1alpha1.HIPAATenant, name string, live Namespace, p *Plan) {
+	if live.Terminating {
+		for _, ref := range t.Status.Inventory {
+			if cmp.Or(ref.Namespace, ref.Name) == name {
+				p.keep(ref)
+			}
+		}
+		return
+	}
 	config := accore.Namespace(name).
 		WithUID(live.UID).
 		WithLabels(live.Labels).
+		WithLabels(managedLabels(t.Name)).
 		WithAnnotations(live.Facts).
-		WithAnnotations(map[string]string{v1alpha1.AnnotationAdmission: string(v1alpha1.GateQuarantined)})
+		WithAnnotations(map[string]string{
+			v1alpha1.AnnotationAdmission: string(v1alpha1.GateQuarantined),
+			v1alpha1.AnnotationTenantUID: string(t.UID),
+		})
 	p.write(WaveNamespace, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name}, config)
-	p.Gates[name] = v1alpha1.GateQuarantined
+	p.Gates[name], p.FirstGates[name] = v1alpha1.GateQuarantined, v1alpha1.GateQuarantined
 	writePolicy(WaveDeny, denyPolicy(t.Name, name, v1alpha1.PolicyDefaultDeny), p)
 	p.keep(keysetRef(name))
 }

@@ -65,6 +65,7 @@ func (r *Ring) attempt(ctx context.Context, do func(context.Context) error) erro
 		if kind := KindOf(err); n == r.limits.attempts || ctx.Err() != nil || (kind != "" && kind != Unreachable) {
 			return err
 		}
+		//nolint:gosec // spreading retries over time needs no secrecy
 		if !wait(ctx, pause+rand.N(pause/2+1)) {
 			return err
 		}

@@ -146,7 +146,7 @@ func (e Entry) check() error {
 		return fail("state", "Primary, DecryptOnly or Retired")
 	case e.Alg != Algorithm:
 		return fail("alg", Algorithm)
-	case refErr != nil && e.Alg == "x":
+	case refErr != nil:
 		return fail("provider and keyRef", "the parts of a key URI")
 	case e.CreatedAt.IsZero():
 		return fail("createdAt", "a time")

@@ -34,49 +34,68 @@ var (
 // ".." are refused: no KMS needs them in a key's name, and each is a way to mean another key than the one a
 // reader sees. Errors are of kind Unsupported.
 func ParseKeyURI(uri string) (KeyRef, error) {
-	fail := func(format string, args ...any) (KeyRef, error) {
-		err := Errorf(Unsupported, format, args...)
-		err.Subject = "key URI " + Quote(redactUser(uri))
-		return KeyRef{}, err
+	ref, problem := parseKeyURI(uri)
+	if problem != nil {
+		problem.Subject = "key URI " + Quote(redactUser(uri))
+		return KeyRef{}, problem
 	}
+	return ref, nil
+}
+
+func parseKeyURI(uri string) (KeyRef, *Error) {
 	if len(uri) > maxURI {
-		return fail("longer than %d characters", maxURI)
+		return KeyRef{}, Errorf(Unsupported, "longer than %d characters", maxURI)
 	}
 	scheme, rest, ok := strings.Cut(uri, "://")
 	if !ok || !schemePattern.MatchString(scheme) {
-		return fail("expected scheme://key, such as vault://transit/acme-health")
+		return KeyRef{}, Errorf(Unsupported, "expected scheme://key, such as vault://transit/acme-health")
 	}
 	path, rawQuery, _ := strings.Cut(rest, "?")
+	if err := checkPath(path); err != nil {
+		return KeyRef{}, err
+	}
+	query, err := parseQuery(rawQuery)
+	if err != nil {
+		return KeyRef{}, err
+	}
+	scope := query.Get("scope")
+	if query.Has("scope") && scope != ScopeTenant {
+		return KeyRef{}, Errorf(Unsupported, "scope=%s is unknown; the only scope is %q", Quote(scope), ScopeTenant)
+	}
+	query.Del("scope")
+	return KeyRef{Scheme: scheme, Path: path, Query: query, Scope: scope}, nil
+}
+
+func checkPath(path string) *Error {
 	if strings.Contains(path, "@") {
-		return fail("a user name or password has no place in a key URI; credentials are given to the operator")
+		return Errorf(Unsupported, "a user name or password has no place in a key URI; credentials are given to the operator")
 	}
 	if !pathPattern.MatchString(path) {
-		return fail("the part after :// must name a key with letters, digits and . _ ~ : / + = , -")
+		return Errorf(Unsupported, "the part after :// must name a key with letters, digits and . _ ~ : / + = , -")
 	}
 	// One leading slash is a file path (kmsv2+unix:///run/kms.sock).
 	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return fail("the path must not hold empty segments, \".\" or \"..\"")
+			return Errorf(Unsupported, "the path must not hold empty segments, \".\" or \"..\"")
 		}
 	}
-	if strings.Contains(rawQuery, "#") {
-		return fail("a fragment (#) has no meaning in a key URI")
+	return nil
+}
+
+func parseQuery(raw string) (url.Values, *Error) {
+	if strings.Contains(raw, "#") {
+		return nil, Errorf(Unsupported, "a fragment (#) has no meaning in a key URI")
 	}
-	query, err := url.ParseQuery(rawQuery)
+	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return fail("the part after ? must be name=value pairs joined by &")
+		return nil, Errorf(Unsupported, "the part after ? must be name=value pairs joined by &")
 	}
 	for name, values := range query {
 		if len(values) != 1 {
-			return fail("parameter %s is given %d times; once is enough", Quote(name), len(values))
+			return nil, Errorf(Unsupported, "parameter %s is given %d times; once is enough", Quote(name), len(values))
 		}
 	}
-	scope := query.Get("scope")
-	if query.Has("scope") && scope != ScopeTenant {
-		return fail("scope=%s is unknown; the only scope is %q", Quote(scope), ScopeTenant)
-	}
-	query.Del("scope")
-	return KeyRef{Scheme: scheme, Path: path, Query: query, Scope: scope}, nil
+	return query, nil
 }
 
 // ID names the key within its scheme: the path, and the parameters sorted by name. It is the field keyRef of a

@@ -54,11 +54,10 @@ func shapeOf(t *testing.T, raw []byte) string {
 // A write of several namespaces can be interrupted after any of them, and one Secret can be restored from an old backup.
 // Every pair of shapes must come together: the furthest primary stays primary, nothing is lost, nothing un-retired.
 func TestNamespacesCatchUp(t *testing.T) {
-	w := newWorld(t)
 	for _, a := range shapes {
 		for _, b := range shapes {
 			t.Run(fmt.Sprintf("%q and %q", a, b), func(t *testing.T) {
-				w.t = t
+				w := newWorld(t)
 				req := request()
 				req.Namespaces = []string{"a", "b"}
 				for ns, shape := range map[string]string{"a": a, "b": b} {
@@ -87,7 +86,6 @@ func TestNamespacesCatchUp(t *testing.T) {
 			})
 		}
 	}
-	w.t = t
 }
 
 // merged states the rule of catching up plainly, one version at a time.
@@ -132,6 +130,24 @@ func TestStatesAreMergedWithoutTheKMS(t *testing.T) {
 	}
 	if !bytes.Equal(out.Keysets["a"], req.Keysets["a"]) || shapeOf(t, out.Keysets["b"]) != "DP" {
 		t.Errorf("a changed, or b is %s; expected a unchanged and b DP", shapeOf(t, out.Keysets["b"]))
+	}
+}
+
+// While namespaces differ and the KMS is away, the status tells the furthest primary that stands.
+func TestStatusWhileBehind(t *testing.T) {
+	for _, shapes := range []map[string]string{{"a": "P", "b": "DP"}, {"a": "DP", "b": "P"}} {
+		w := newWorld(t)
+		req := request()
+		req.Namespaces = []string{"a", "b"}
+		for ns, shape := range shapes {
+			req.Keysets[ns] = w.shaped(ns, shape)
+		}
+		w.one.disturb = unreachable
+		out, err := w.ensure(req)
+		keyringtest.Expect(t, err, keyring.Unreachable)
+		if len(out.Keys) != 1 || out.Keys[0].PrimaryVersion != 2 || !out.Keys[0].RotatedAt.Time.Equal(start.Add(time.Hour)) {
+			t.Errorf("%v: keys %+v; expected primary 2 and its age", shapes, out.Keys)
+		}
 	}
 }
 

@@ -59,8 +59,8 @@ func (w *world) ensure(req keyring.Request) (keyring.Outcome, error) {
 	w.t.Helper()
 	before := clone(req.Keysets)
 	out, err := w.ring.Ensure(w.t.Context(), req)
-	if diff := cmp.Diff(before, req.Keysets); diff != "" {
-		w.t.Errorf("Ensure changed its request:\n%s", diff)
+	if !maps.EqualFunc(before, req.Keysets, bytes.Equal) {
+		w.t.Error("Ensure changed its request")
 	}
 	for _, raw := range out.Keysets {
 		w.deks = append(w.deks, slices.Collect(maps.Values(w.tryOpen(raw)))...)

@@ -35,7 +35,11 @@ func namespacesReady(in Inputs, s v1alpha1.HIPAATenantStatus) metav1.Condition {
 		if at < 0 {
 			return condition(kind, no, v1alpha1.ReasonNotProvisioned, fmt.Sprintf("namespace %s is not there yet", name))
 		}
-		if gate := s.Namespaces[at].Gate; gate != v1alpha1.GateOpen {
+		gate := s.Namespaces[at].Gate
+		if gate == "" {
+			return condition(kind, no, v1alpha1.ReasonLocked, fmt.Sprintf("namespace %s lost the labels and facts that guard it; they are not back yet", name))
+		}
+		if gate != v1alpha1.GateOpen {
 			reason, known := reasons[gate]
 			if !known {
 				reason = v1alpha1.ReasonLocked
@@ -73,7 +77,7 @@ func placementEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition
 	if c, failed := failure(in, kind, "Namespace"); failed {
 		return c
 	}
-	if in.Plan.Effective == nil {
+	if in.Plan.Effective == nil || in.Applied == nil {
 		return kept(in, kind)
 	}
 	if f, found := finding(in.Plan, compile.CodeRegionWithoutNodes); found {

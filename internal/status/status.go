@@ -4,6 +4,7 @@ package status
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -112,12 +113,19 @@ func Delete(t *v1alpha1.HIPAATenant, message string, now time.Time) v1alpha1.HIP
 	in := Inputs{Tenant: t, Now: now}
 	set(&s, in, condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, message))
 	set(&s, in, condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonDeleting, message))
+	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)
 	return s
 }
 
-// namespaces lists what the tenant has, with the gates in place.
+// namespaces lists what the tenant has, with the gates in place. One whose labels were stripped stays listed, without a
+// gate, because only this list tells that it is the tenant's.
 func namespaces(in Inputs) []v1alpha1.NamespaceStatus {
 	gates := map[string]v1alpha1.NamespaceStatus{}
+	for _, was := range in.Tenant.Status.Namespaces {
+		if n, exists := in.Live[was.Name]; exists && n.UID == was.UID && (n.Tenant() == "" || n.Tenant() == in.Tenant.Name) {
+			gates[was.Name] = v1alpha1.NamespaceStatus{Name: was.Name, UID: was.UID}
+		}
+	}
 	for name, n := range in.Live {
 		if n.Tenant() == in.Tenant.Name && n.TenantUID() == in.Tenant.UID {
 			gates[name] = v1alpha1.NamespaceStatus{Name: name, UID: n.UID, Gate: n.Gate()}
@@ -143,23 +151,21 @@ func namespaces(in Inputs) []v1alpha1.NamespaceStatus {
 	return out
 }
 
-// gateOf is the gate of a namespace that was written to: the planned one once every wave is through, and before that
-// never a wider one than was in place.
+// gateOf is the gate of a namespace that was written to: the planned one once every wave is through, and before that the
+// one the first wave wrote.
 func gateOf(in Inputs, name string) v1alpha1.Gate {
 	if in.Applied.clean() {
 		return in.Plan.Gates[name]
 	}
-	if g := in.Live[name].Gate(); g != "" {
-		return g
-	}
-	return v1alpha1.GateLocked
+	return in.Plan.FirstGates[name]
 }
 
 func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
 	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
 }
 
-// maxMessage keeps conditions readable and below the limit of 32768 characters.
+// maxMessage, in bytes, keeps conditions readable and below the limit of 32768 characters. A character is never cut in
+// half: the API server would replace it, and the status would differ from what was computed for ever.
 const maxMessage = 1024
 
 func set(s *v1alpha1.HIPAATenantStatus, in Inputs, c metav1.Condition) {
@@ -167,7 +173,7 @@ func set(s *v1alpha1.HIPAATenantStatus, in Inputs, c metav1.Condition) {
 		return // the condition keeps the value it has
 	}
 	if len(c.Message) > maxMessage {
-		c.Message = c.Message[:maxMessage-3] + "..."
+		c.Message = strings.ToValidUTF8(c.Message[:maxMessage-3], "") + "..."
 	}
 	c.ObservedGeneration = in.Tenant.Generation
 	c.LastTransitionTime = metav1.NewTime(in.Now)

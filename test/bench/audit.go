@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -15,14 +16,14 @@ import (
 type requests struct {
 	// Writes of tenants and of what they own.
 	Writes int `json:"writes"`
-	// OtherWrites: software key, policies, statuses of associates, events. Leases not included.
+	// OtherWrites: software key, policies, statuses of associates, events. Those of leader election not included.
 	OtherWrites int `json:"otherWrites"`
 	// Reads (GET, LIST) of a tenant or of what it owns.
 	Reads int `json:"reads"`
 	// OtherReads, such as discovery.
 	OtherReads int `json:"otherReads"`
-	// Leases: reads and writes of the leader's lease.
-	Leases int `json:"leases"`
+	// Leader are reads and writes of leader election: its lease, and the event that tells who leads.
+	Leader int `json:"leader"`
 	// Conflicts are requests of any kind that were answered with 409.
 	Conflicts int `json:"conflicts"`
 	// Refused are requests of any kind that were answered with another error than 404 or 409.
@@ -34,7 +35,7 @@ type requests struct {
 	Detail map[string]int `json:"detail,omitempty"`
 }
 
-// unexplained are requests a quiet operator has no reason for: all but its lease and its watches.
+// unexplained are requests a quiet operator has no reason for: all but leader election and watches.
 func (r requests) unexplained() int {
 	n := r.Writes + r.OtherWrites + r.Reads + r.OtherReads
 	for _, lists := range r.Lists {
@@ -54,31 +55,12 @@ func (r requests) mostPerKind() int {
 	return most
 }
 
-// plus adds two counts.
-func (r requests) plus(o requests) requests {
-	sum := requests{
-		Writes: r.Writes + o.Writes, OtherWrites: r.OtherWrites + o.OtherWrites,
-		Reads: r.Reads + o.Reads, OtherReads: r.OtherReads + o.OtherReads,
-		Leases: r.Leases + o.Leases, Conflicts: r.Conflicts + o.Conflicts, Refused: r.Refused + o.Refused,
-		Lists: map[string]int{}, Watches: map[string]int{}, Detail: map[string]int{},
-	}
-	for _, from := range []requests{r, o} {
-		for _, m := range []struct{ into, from map[string]int }{
-			{sum.Lists, from.Lists}, {sum.Watches, from.Watches}, {sum.Detail, from.Detail},
-		} {
-			for k, n := range m.from {
-				m.into[k] += n
-			}
-		}
-	}
-	return sum
-}
-
 // auditEvent is what is needed of an event of audit.k8s.io/v1.
 type auditEvent struct {
 	Stage     string `json:"stage"`
 	Verb      string `json:"verb"`
 	ObjectRef struct {
+		APIGroup    string `json:"apiGroup"`
 		Resource    string `json:"resource"`
 		Subresource string `json:"subresource"`
 		Namespace   string `json:"namespace"`
@@ -104,6 +86,11 @@ func (e auditEvent) ofTenant() bool {
 	return strings.HasPrefix(e.ObjectRef.Name, tenantPrefix)
 }
 
+// elects says whether a request is one of leader election. Its events are of the old API group, unlike the operator's.
+func (e auditEvent) elects() bool {
+	return e.ObjectRef.Resource == "leases" || (e.ObjectRef.Resource == "events" && e.ObjectRef.APIGroup == "")
+}
+
 // asks says that nothing is stored although the verb is create.
 func (e auditEvent) asks() bool { return strings.HasSuffix(e.ObjectRef.Resource, "reviews") }
 
@@ -113,32 +100,37 @@ func (r *requests) count(e auditEvent) {
 		return
 	}
 	switch code := e.ResponseStatus.Code; {
-	case code == 409:
+	case code == http.StatusConflict:
 		r.Conflicts++
-	case code >= 400 && code != 404:
+	case code >= http.StatusBadRequest && code != http.StatusNotFound:
 		r.Refused++
 	}
-	write := slices.Contains([]string{"create", "update", "patch", "delete", "deletecollection"}, e.Verb) && !e.asks()
 	switch {
 	case e.Verb == "watch":
 		r.Watches[e.resource()]++
-		return
-	case e.ObjectRef.Resource == "leases":
-		r.Leases++
-		return
+	case e.elects():
+		r.Leader++
 	case e.Verb == "list" && !e.ofTenant():
 		r.Lists[e.resource()]++
-		return
-	case write && e.ofTenant():
-		r.Writes++
-	case write:
-		r.OtherWrites++
-	case e.ofTenant():
-		r.Reads++
 	default:
-		r.OtherReads++
+		*r.sort(e)++
+		r.Detail[strings.TrimSpace(e.Verb+" "+e.resource())]++
 	}
-	r.Detail[strings.TrimSpace(e.Verb+" "+e.resource())]++
+}
+
+// sort finds the counter of a read or write of single objects.
+func (r *requests) sort(e auditEvent) *int {
+	write := slices.Contains([]string{"create", "update", "patch", "delete", "deletecollection"}, e.Verb) && !e.asks()
+	switch {
+	case write && e.ofTenant():
+		return &r.Writes
+	case write:
+		return &r.OtherWrites
+	case e.ofTenant():
+		return &r.Reads
+	default:
+		return &r.OtherReads
+	}
 }
 
 // countAll counts the events of complete lines and returns how many bytes those are.

@@ -93,7 +93,7 @@ func quietMeasures() []measure {
 			value: func(s sample) float64 { return float64(s.Steady.Requests.Writes + s.Steady.Requests.OtherWrites) },
 		},
 		{
-			name: "steady-requests", label: "requests while nothing happens, but lease and watches", unit: "requests", op: "<=", target: always(0), worst: true,
+			name: "steady-requests", label: "requests while nothing happens, but leader election and watches", unit: "requests", op: "<=", target: always(0), worst: true,
 			value: func(s sample) float64 { return float64(s.Steady.Requests.unexplained()) },
 		},
 		{

@@ -191,7 +191,7 @@ func (s *stage) steady(ctx context.Context) (out steady, err error) {
 	if err := s.watch.start(); err != nil {
 		return out, err
 	}
-	over := time.NewTimer(s.bench.options.steady)
+	over := time.NewTimer(s.bench.steady)
 	defer over.Stop()
 	select {
 	case <-over.C:

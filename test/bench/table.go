@@ -40,7 +40,9 @@ type background struct {
 func backgrounds() []background {
 	return []background{
 		{"floor A, s", func(s sample) float64 { return best(s.FloorA, writeOnly).Write.Seconds }, "%.1f"},
-		{"floor A, writes/s", func(s sample) float64 { return float64(s.Tenants*(objectsPerTenant+1)) / best(s.FloorA, writeOnly).Write.Seconds }, "%.0f"},
+		{"floor A, writes/s", func(s sample) float64 {
+			return float64(s.Tenants*(objectsPerTenant+1)) / best(s.FloorA, writeOnly).Write.Seconds
+		}, "%.0f"},
 		{"floor B, s", func(s sample) float64 { return best(s.FloorB, writeOnly).Write.Seconds }, "%.1f"},
 		{"posting the HIPAATenants, s", func(s sample) float64 { return best(s.FloorA, postAndWrite).Post.Seconds }, "%.1f"},
 		{"all Ready, tenants posted before, s", func(s sample) float64 { return s.Before.Seconds }, "%.1f"},

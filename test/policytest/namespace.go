@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -40,9 +40,9 @@ func Facts(changes map[string]string) map[string]string {
 }
 
 // TenantNamespace makes a namespace as the operator does, with the developers' rights and the application's account in it.
-// PSA is left at baseline, so that the policies are what refuses.
+// Pod security is left at baseline, so that the policies are what refuses.
 func (e *Env) TenantNamespace(ctx context.Context, changes map[string]string) (string, error) {
-	return e.namespace(ctx, &corev1.Namespace{}, Facts(changes), map[string]string{
+	return e.namespace(ctx, Facts(changes), map[string]string{
 		v1alpha1.LabelTenant:                 Tenant,
 		v1alpha1.LabelManagedBy:              v1alpha1.OperatorName,
 		"pod-security.kubernetes.io/enforce": "baseline",
@@ -51,11 +51,11 @@ func (e *Env) TenantNamespace(ctx context.Context, changes map[string]string) (s
 
 // PlainNamespace is the same for nobody's tenant.
 func (e *Env) PlainNamespace(ctx context.Context) (string, error) {
-	return e.namespace(ctx, &corev1.Namespace{}, nil, nil)
+	return e.namespace(ctx, nil, nil)
 }
 
-func (e *Env) namespace(ctx context.Context, ns *corev1.Namespace, facts, labels map[string]string) (string, error) {
-	ns.GenerateName, ns.Annotations, ns.Labels = "acme-", facts, labels
+func (e *Env) namespace(ctx context.Context, facts, labels map[string]string) (string, error) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "acme-", Annotations: facts, Labels: labels}}
 	if err := e.Operator.Create(ctx, ns); err != nil {
 		return "", err
 	}
@@ -95,17 +95,17 @@ func (e *Env) awaitNamespace(ctx context.Context, namespace string) error {
 	})
 }
 
-// SetFacts changes facts of a namespace, as the operator, and waits until the canary sees them.
+// SetFacts changes facts of a namespace, as the operator. The API server's policies see them a moment later.
 func (e *Env) SetFacts(ctx context.Context, namespace string, changes map[string]string) error {
 	ns := &corev1.Namespace{}
 	if err := e.Admin.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
 		return err
 	}
 	before := ns.DeepCopy()
-	for _, key := range slices.Sorted(maps.Keys(changes)) {
-		if ns.Annotations[key] = changes[key]; changes[key] == Without {
-			delete(ns.Annotations, key)
-		}
+	if ns.Annotations == nil {
+		ns.Annotations = map[string]string{}
 	}
+	maps.Copy(ns.Annotations, changes)
+	maps.DeleteFunc(ns.Annotations, func(_, value string) bool { return value == Without })
 	return e.Operator.Patch(ctx, ns, client.MergeFrom(before))
 }

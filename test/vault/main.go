@@ -56,7 +56,8 @@ func run() error {
 	fmt.Println("http://" + l.Addr().String())
 
 	failed := make(chan error, 1)
-	go func() { failed <- http.Serve(l, v) }()
+	server := &http.Server{Handler: v, ReadHeaderTimeout: time.Minute}
+	go func() { failed <- server.Serve(l) }()
 	ended := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -14,6 +13,17 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/jsonutil"
 	"github.com/hashicorp/vault/sdk/logical"
 )
+
+// What Vault says word for word.
+const (
+	noRoute = `no handler for route "PATH". route entry not found.`
+	denied  = "1 error occurred:\n\t* permission denied\n\n"
+)
+
+// multierror is an error with the line breaks Vault's own lists of errors have.
+type multierror string
+
+func (e multierror) Error() string { return string(e) }
 
 // vault routes /v1/<mount>/<path> to the engine mounted there, after a check of X-Vault-Token.
 type vault struct {
@@ -50,7 +60,7 @@ func (v *vault) engine(w http.ResponseWriter, r *http.Request, path string, body
 	mount, rest := v.split(path)
 	e := v.engines[mount]
 	if e == nil {
-		logical.RespondError(w, http.StatusNotFound, fmt.Errorf("no handler for route %q. route entry not found.", path))
+		logical.RespondError(w, http.StatusNotFound, errors.New(strings.ReplaceAll(noRoute, "PATH", path)))
 		return
 	}
 	req := &logical.Request{Operation: operation(r), Path: rest, Data: body, Storage: e.storage}
@@ -60,7 +70,7 @@ func (v *vault) engine(w http.ResponseWriter, r *http.Request, path string, body
 		}
 	}
 	if !v.tokens.allow(r.Header.Get("X-Vault-Token"), req.Operation, rest) {
-		logical.RespondError(w, http.StatusForbidden, fmt.Errorf("1 error occurred:\n\t* %w\n\n", logical.ErrPermissionDenied))
+		logical.RespondError(w, http.StatusForbidden, multierror(denied))
 		return
 	}
 	resp, err := e.backend.HandleRequest(r.Context(), req)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -275,7 +276,7 @@ func TestSecretBody(t *testing.T) {
 	if !bytes.Equal(b.left, make([]byte, 9)) {
 		t.Error("closed and not cleared")
 	}
-	if n, err := b.Read(make([]byte, 9)); n != 0 || err != io.EOF {
+	if n, err := b.Read(make([]byte, 9)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read %d bytes after Close, error %v; expected EOF", n, err)
 	}
 }

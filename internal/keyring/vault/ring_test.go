@@ -24,7 +24,7 @@ func tenant(uri string, namespaces ...string) keyring.Request {
 
 func open(t *testing.T, v *keyringtest.Vault, out keyring.Outcome, namespace string) []byte {
 	t.Helper()
-	key, err := openDataKey(t.Context(), out.Keysets[namespace], namespace, "default", v.Address, v.Root)
+	key, err := openDataKey(out.Keysets[namespace], namespace, "default", vaultDecrypt(t.Context(), v.Address, v.Root))
 	if err != nil {
 		t.Fatalf("namespace %s: %v", namespace, err)
 	}

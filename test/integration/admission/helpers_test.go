@@ -8,23 +8,23 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	. "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 
 // setFacts changes facts of the row's namespace while the row runs. The API server sees them a moment later.
-func setFacts(changes map[string]string) Request {
-	return func(ctx context.Context, s *Session) error { return s.Env.SetFacts(ctx, s.Namespace, changes) }
+func setFacts(changes map[string]string) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error { return s.Env.SetFacts(ctx, s.Namespace, changes) }
 }
 
 var errStillAllowed = errors.New("still allowed")
 
 // untilRefused repeats a dry run until a policy refuses it, and returns the refusal.
-func untilRefused(request Request) Request {
-	return func(ctx context.Context, s *Session) error {
+func untilRefused(request pt.Request) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
 		var refusal error
-		err := Await(ctx, "a refusal", func(ctx context.Context) error {
+		err := pt.Await(ctx, "a refusal", func(ctx context.Context) error {
 			refusal = request(ctx, s)
 			if refusal == nil || !strings.Contains(refusal.Error(), "denied request") {
 				return errors.Join(errStillAllowed, refusal)
@@ -36,8 +36,8 @@ func untilRefused(request Request) Request {
 }
 
 // untilRefusedOnly waits for the refusal and takes it as success: the API server has seen the facts.
-func untilRefusedOnly(request Request) Request {
-	return func(ctx context.Context, s *Session) error {
+func untilRefusedOnly(request pt.Request) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
 		if err := untilRefused(request)(ctx, s); errors.Is(err, errStillAllowed) {
 			return err
 		}
@@ -46,10 +46,10 @@ func untilRefusedOnly(request Request) Request {
 }
 
 // decided repeats a request while something else than a policy refuses it: a class the API server has not seen yet.
-func decided(request Request) Request {
-	return func(ctx context.Context, s *Session) error {
+func decided(request pt.Request) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
 		var last error
-		err := Await(ctx, "a decision", func(ctx context.Context) error {
+		err := pt.Await(ctx, "a decision", func(ctx context.Context) error {
 			if last = request(ctx, s); last == nil || strings.Contains(last.Error(), "denied request") {
 				return nil
 			}
@@ -59,4 +59,4 @@ func decided(request Request) Request {
 	}
 }
 
-func concat(parts ...[]Row) []Row { return slices.Concat(parts...) }
+func concat(parts ...[]pt.Row) []pt.Row { return slices.Concat(parts...) }

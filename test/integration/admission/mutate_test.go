@@ -12,11 +12,11 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 // mutate: go test ./test/integration/admission -args -mutate
-var mutate = flag.Bool("mutate", false, "drop each validation and each resource of every policy, one at a time, and expect a row to fail")
+var mutate = flag.Bool("mutate", false, "take each validation, resource and operation out of the policies, one at a time, and expect a row to notice")
 
 const (
 	acceptTimeout = 30 * time.Second
@@ -30,7 +30,7 @@ type mutant struct {
 	policy *admissionv1.ValidatingAdmissionPolicy
 }
 
-// mutants lacks one validation, or one resource, each.
+// mutants lack one validation, one resource, or one operation each.
 func mutants(policy *admissionv1.ValidatingAdmissionPolicy) []mutant {
 	var list []mutant
 	for i, v := range policy.Spec.Validations {
@@ -41,16 +41,25 @@ func mutants(policy *admissionv1.ValidatingAdmissionPolicy) []mutant {
 	for i, rule := range policy.Spec.MatchConstraints.ResourceRules {
 		for j, resource := range rule.Resources {
 			m := policy.DeepCopy()
-			rules := m.Spec.MatchConstraints.ResourceRules
-			if rules[i].Resources = slices.Delete(rules[i].Resources, j, j+1); len(rules[i].Resources) == 0 {
-				m.Spec.MatchConstraints.ResourceRules = slices.Delete(rules, i, i+1)
-			}
-			if len(m.Spec.MatchConstraints.ResourceRules) > 0 {
-				list = append(list, mutant{fmt.Sprintf("%s without resource %s of rule %d", policy.Name, resource, i), m})
-			}
+			change := &m.Spec.MatchConstraints.ResourceRules[i]
+			change.Resources = slices.Delete(change.Resources, j, j+1)
+			list = append(list, mutant{fmt.Sprintf("%s without resource %s of rule %d", policy.Name, resource, i), m})
+		}
+		for j, operation := range rule.Operations {
+			m := policy.DeepCopy()
+			change := &m.Spec.MatchConstraints.ResourceRules[i]
+			change.Operations = slices.Delete(change.Operations, j, j+1)
+			list = append(list, mutant{fmt.Sprintf("%s without operation %s of rule %d", policy.Name, operation, i), m})
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, matchesNothing)
+}
+
+// matchesNothing is true of a policy the API server would not take: a rule without resources or operations.
+func matchesNothing(m mutant) bool {
+	return slices.ContainsFunc(m.policy.Spec.MatchConstraints.ResourceRules, func(r admissionv1.NamedRuleWithOperations) bool {
+		return len(r.Resources) == 0 || len(r.Operations) == 0
+	})
 }
 
 // A guard whose removal no row notices is a guard nobody tests.
@@ -69,11 +78,11 @@ var _ = Describe("mutants", Serial, func() {
 		}
 		for _, m := range mutants(policy) {
 			It("notices "+m.name, func(ctx context.Context) {
-				var noticed policytest.Row
+				var noticed pt.Row
 				DeferCleanup(func(ctx context.Context) {
 					Expect(env.Restore(ctx, policy.Name)).To(Succeed())
 					back := func(ctx context.Context) error { return env.Try(ctx, noticed) }
-					Expect(policytest.Await(ctx, "the policy to be back", back)).To(Succeed())
+					Expect(pt.Await(ctx, "the policy to be back", back)).To(Succeed())
 				})
 				Expect(env.Replace(ctx, m.policy)).To(Succeed())
 				Eventually(func(ctx context.Context) (found bool) {
@@ -86,13 +95,13 @@ var _ = Describe("mutants", Serial, func() {
 	}
 })
 
-func tableOf(policy string) policytest.Table {
-	i := slices.IndexFunc(tables, func(t policytest.Table) bool { return "hipaatenant-"+t.Policy == policy })
+func tableOf(policy string) pt.Table {
+	i := slices.IndexFunc(tables, func(t pt.Table) bool { return "hipaatenant-"+t.Policy == policy })
 	return tables[i]
 }
 
 // failing is the first refused row that comes out otherwise.
-func failing(ctx context.Context, table policytest.Table) (policytest.Row, bool) {
+func failing(ctx context.Context, table pt.Table) (pt.Row, bool) {
 	for _, row := range table.Rows {
 		if row.Want.IsRefusal() && env.Try(ctx, row) != nil {
 			return row, true

@@ -8,7 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 // What is refused inside a tenant is nobody's business outside: every refused row runs again in a namespace of no tenant.
@@ -23,8 +23,8 @@ var _ = Describe("outside of tenants", func() {
 	It("leaves pods as they are", func(ctx context.Context) {
 		namespace, err := env.PlainNamespace(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		untouched := policytest.Row{Do: func(ctx context.Context, s *policytest.Session) error {
-			if err := policytest.Create(pod(""))(ctx, s); err != nil {
+		untouched := pt.Row{Do: func(ctx context.Context, s *pt.Session) error {
+			if err := pt.Create(pod(""))(ctx, s); err != nil {
 				return err
 			}
 			created := &corev1.Pod{ObjectMeta: named("web")}
@@ -35,7 +35,7 @@ var _ = Describe("outside of tenants", func() {
 				return fmt.Errorf("the pod was changed: %+v", created.Spec)
 			}
 			return nil
-		}, Want: policytest.Allowed()}
+		}, Want: pt.Allowed()}
 		Expect(env.TryIn(ctx, untouched, namespace)).To(Succeed())
 	})
 })

@@ -8,19 +8,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	. "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 const ours = "{key: topology.kubernetes.io/region, operator: In, values: [us-east-1, us-west-2]}"
 
 // placed creates a pod with this affinity and compares the required terms it ends up with.
-func placed(affinity, want string) Request {
+func placed(affinity, want string) pt.Request {
 	spec := ""
 	if affinity != "" {
 		spec = "affinity: " + affinity
 	}
-	return func(ctx context.Context, s *Session) error {
-		if err := Create(pod(spec))(ctx, s); err != nil {
+	return func(ctx context.Context, s *pt.Session) error {
+		if err := pt.Create(pod(spec))(ctx, s); err != nil {
 			return err
 		}
 		var created corev1.Pod
@@ -46,58 +46,58 @@ func required(terms string) string {
 	return "{nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: " + terms + "}}}"
 }
 
-var placementTable = Table{Policy: "placement", Rows: []Row{
-	{Name: "pod without affinity gets the regions", Do: placed("", "[{matchExpressions: ["+ours+"]}]"), Want: Allowed()},
+var placementTable = pt.Table{Policy: "placement", Rows: []pt.Row{
+	{Name: "pod without affinity gets the regions", Do: placed("", "[{matchExpressions: ["+ours+"]}]"), Want: pt.Allowed()},
 	{
 		Name: "only pod affinity",
 		Do:   placed("{podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname}]}}", "[{matchExpressions: ["+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "only preferred node affinity",
 		Do: placed("{nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: disk, operator: Exists}]}}]}}",
 			"[{matchExpressions: ["+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "every term of several, because they are ORed",
 		Do: placed(required("[{matchExpressions: [{key: disk, operator: Exists}]}, {matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [eu-west-1]}]}]"),
 			"[{matchExpressions: [{key: disk, operator: Exists}, "+ours+"]}, {matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [eu-west-1]}, "+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "a term that narrows to an allowed region is fine as it is",
 		Do: placed(required("[{matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [us-west-2]}]}]"),
 			"[{matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [us-west-2]}]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "a term that names one allowed region and one that is not",
 		Do: placed(required("[{matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [us-west-2, eu-west-1]}]}]"),
 			"[{matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [us-west-2, eu-west-1]}, "+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "a term that only excludes a region",
 		Do: placed(required("[{matchExpressions: [{key: topology.kubernetes.io/region, operator: NotIn, values: [us-west-2]}]}]"),
 			"[{matchExpressions: [{key: topology.kubernetes.io/region, operator: NotIn, values: [us-west-2]}, "+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "a term by node name, as the DaemonSet controller writes it",
 		Do: placed(required("[{matchFields: [{key: metadata.name, operator: In, values: [us-1]}]}]"),
 			"[{matchFields: [{key: metadata.name, operator: In, values: [us-1]}], matchExpressions: ["+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "an empty term selects no node, and still does",
 		Do:   placed(required("[{}, {matchExpressions: [{key: disk, operator: Exists}]}]"), "[{}, {matchExpressions: [{key: disk, operator: Exists}, "+ours+"]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 	{
 		Name: "one region", Facts: map[string]string{"hipaatenant.dev/regions": "us-east-1"},
 		Do:   placed("", "[{matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [us-east-1]}]}]"),
-		Want: Allowed(),
+		Want: pt.Allowed(),
 	},
 }}
 

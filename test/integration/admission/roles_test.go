@@ -10,7 +10,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
-	. "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 const rbacGroup = "apiGroup: rbac.authorization.k8s.io"
@@ -32,55 +32,57 @@ var (
 	nobody  = "which is not one identified user (45 CFR 164.312(a)(2)(i))"
 )
 
-var roleBindingRows = []Row{
-	{Name: "role for a person", Do: Create(roleBinding(user("jo@acme.example"))), Want: Allowed()},
-	{Name: "role for a group", Do: Create(roleBinding(group("acme-devs"))), Want: Allowed()},
-	{Name: "role for an account of the namespace", Do: Create(roleBinding(account("NAMESPACE", "app"))), Want: Allowed()},
-	{Name: "role for an account of the namespace, by user name", Do: Create(roleBinding(user("system:serviceaccount:NAMESPACE:app"))), Want: Allowed()},
-	{Name: "role for nobody", Do: Create(roleBinding("")), Want: Allowed()},
-	{Name: "role for the anonymous user", Do: Create(roleBinding(user("system:anonymous"))), Want: Refused("tenancy", "RoleBinding own names system:anonymous", nobody)},
-	{Name: "role for everybody without a login", Do: Create(roleBinding(group("system:unauthenticated"))), Want: Refused("tenancy", "system:unauthenticated", nobody)},
-	{Name: "role for everybody with a login", As: Admin, Do: Create(roleBinding(group("system:authenticated"))), Want: Refused("tenancy", "system:authenticated", nobody)},
-	{Name: "role for every service account", Do: Create(roleBinding(group("system:serviceaccounts"))), Want: Refused("tenancy", "system:serviceaccounts", nobody)},
-	{Name: "role for every service account of a namespace", Do: Create(roleBinding(group("system:serviceaccounts:kube-system"))), Want: Refused("tenancy", "system:serviceaccounts:kube-system", nobody)},
-	{Name: "role for two, one of them everybody", Do: Create(roleBinding(user("jo@acme.example") + ", " + group("system:authenticated"))), Want: Refused("tenancy", "names system:authenticated, ")},
-	{Name: "role for everybody", As: Operator, Do: Create(roleBinding(group("system:authenticated"))), Want: Refused("tenancy", nobody)},
-	{Name: "role for an account of another namespace", Do: Create(roleBinding(account("other-clinic", "app"))), Want: Refused("tenancy", "RoleBinding own names other-clinic/app", foreign, "name it in spec.roles of HIPAATenant acme-health")},
-	{Name: "role for an account of another namespace", As: Admin, Do: Create(roleBinding(account("kube-system", "default"))), Want: Refused("tenancy", "names kube-system/default", foreign)},
-	{Name: "role for an account of another namespace, by user name", Do: Create(roleBinding(user("system:serviceaccount:other-clinic:app"))), Want: Refused("tenancy", "system:serviceaccount:other-clinic:app", foreign)},
-	{Name: "role for an account of a namespace that begins alike", Do: Create(roleBinding(user("system:serviceaccount:NAMESPACE-2:app"))), Want: Refused("tenancy", foreign)},
-	{Name: "role for an account of another namespace", As: Operator, Do: Create(roleBinding(account("ci", "deployer"))), Want: Allowed()},
-	{Name: "everybody added to a role", Given: []Request{Create(roleBinding(user("jo@acme.example")))}, Want: Refused("tenancy", nobody),
-		Do: Patch(own, types.JSONPatchType, `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"Group","name":"system:authenticated"}}]`)},
-	{Name: "foreign account added to a role, server-side apply", Given: []Request{Create(roleBinding(user("jo@acme.example")))}, Do: Apply(roleBinding(account("other-clinic", "app"))), Want: Refused("tenancy", foreign)},
-	{Name: "label of a role that names a foreign account", Given: []Request{Create(roleBinding(account("ci", "deployer")))}, Do: Patch(own, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: Allowed()},
-	{Name: "role for everybody taken back", Given: []Request{Create(roleBinding(account("ci", "deployer")))}, Do: Delete(own), Want: Allowed()},
+var roleBindingRows = []pt.Row{
+	{Name: "role for a person", Do: pt.Create(roleBinding(user("jo@acme.example"))), Want: pt.Allowed()},
+	{Name: "role for a group", Do: pt.Create(roleBinding(group("acme-devs"))), Want: pt.Allowed()},
+	{Name: "role for an account of the namespace", Do: pt.Create(roleBinding(account("NAMESPACE", "app"))), Want: pt.Allowed()},
+	{Name: "role for an account of the namespace, by user name", Do: pt.Create(roleBinding(user("system:serviceaccount:NAMESPACE:app"))), Want: pt.Allowed()},
+	{Name: "role for nobody", Do: pt.Create(roleBinding("")), Want: pt.Allowed()},
+	{Name: "role for the anonymous user", Do: pt.Create(roleBinding(user("system:anonymous"))), Want: pt.Refused("tenancy", "RoleBinding own names system:anonymous", nobody)},
+	{Name: "role for everybody without a login", Do: pt.Create(roleBinding(group("system:unauthenticated"))), Want: pt.Refused("tenancy", "system:unauthenticated", nobody)},
+	{Name: "role for everybody with a login", As: pt.Admin, Do: pt.Create(roleBinding(group("system:authenticated"))), Want: pt.Refused("tenancy", "system:authenticated", nobody)},
+	{Name: "role for every service account", Do: pt.Create(roleBinding(group("system:serviceaccounts"))), Want: pt.Refused("tenancy", "system:serviceaccounts", nobody)},
+	{Name: "role for every service account of a namespace", Do: pt.Create(roleBinding(group("system:serviceaccounts:kube-system"))), Want: pt.Refused("tenancy", "system:serviceaccounts:kube-system", nobody)},
+	{Name: "role for two, one of them everybody", Do: pt.Create(roleBinding(user("jo@acme.example") + ", " + group("system:authenticated"))), Want: pt.Refused("tenancy", "names system:authenticated, ")},
+	{Name: "role for everybody", As: pt.Operator, Do: pt.Create(roleBinding(group("system:authenticated"))), Want: pt.Refused("tenancy", nobody)},
+	{Name: "role for an account of another namespace", Do: pt.Create(roleBinding(account("other-clinic", "app"))), Want: pt.Refused("tenancy", "RoleBinding own names other-clinic/app", foreign, "name it in spec.roles of HIPAATenant acme-health")},
+	{Name: "role for an account of another namespace", As: pt.Admin, Do: pt.Create(roleBinding(account("kube-system", "default"))), Want: pt.Refused("tenancy", "names kube-system/default", foreign)},
+	{Name: "role for an account of another namespace, by user name", Do: pt.Create(roleBinding(user("system:serviceaccount:other-clinic:app"))), Want: pt.Refused("tenancy", "system:serviceaccount:other-clinic:app", foreign)},
+	{Name: "role for an account of a namespace that begins alike", Do: pt.Create(roleBinding(user("system:serviceaccount:NAMESPACE-2:app"))), Want: pt.Refused("tenancy", foreign)},
+	{Name: "role for an account of another namespace", As: pt.Operator, Do: pt.Create(roleBinding(account("ci", "deployer"))), Want: pt.Allowed()},
+	{Name: "everybody added to a role", Given: []pt.Request{pt.Create(roleBinding(user("jo@acme.example")))}, Want: pt.Refused("tenancy", nobody),
+		Do: pt.Patch(own, types.JSONPatchType, `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"Group","name":"system:authenticated"}}]`)},
+	{Name: "foreign account added to a role, server-side apply", Given: []pt.Request{pt.Create(roleBinding(user("jo@acme.example")))}, Do: pt.Apply(roleBinding(account("other-clinic", "app"))), Want: pt.Refused("tenancy", foreign)},
+	{Name: "label of a role that names a foreign account", Given: []pt.Request{pt.Create(roleBinding(account("ci", "deployer")))}, Do: pt.Patch(own, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},
+	{Name: "role for everybody taken back", Given: []pt.Request{pt.Create(roleBinding(account("ci", "deployer")))}, Do: pt.Delete(own), Want: pt.Allowed()},
 }
 
 // forRow names a cluster-scoped object after the row's namespace.
-func forRow(object client.Object, request func(client.Object) Request) Request {
-	return func(ctx context.Context, s *Session) error {
+func forRow(object client.Object, request func(client.Object) pt.Request) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
 		copied := object.DeepCopyObject().(client.Object)
 		copied.SetName(s.Namespace)
 		return request(copied)(ctx, s)
 	}
 }
 
-func create(object client.Object) Request {
-	return func(ctx context.Context, s *Session) error { return s.Client.Create(ctx, object) }
+func create(object client.Object) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error { return s.Client.Create(ctx, object) }
 }
 
-func patchWith(body string, subresource ...string) func(client.Object) Request {
-	return func(object client.Object) Request { return Patch(object, types.MergePatchType, body, subresource...) }
+func patchWith(body string, subresource ...string) func(client.Object) pt.Request {
+	return func(object client.Object) pt.Request {
+		return pt.Patch(object, types.MergePatchType, body, subresource...)
+	}
 }
 
 var (
 	aTenant     = fixture.Tenant("acme")
 	finalTenant = fixture.Tenant("acme", func(t *v1alpha1.HIPAATenant) { t.Finalizers = []string{v1alpha1.Finalizer} })
 	anAssociate = fixture.Associate("clearing")
-	theTenant   = []Request{forRow(aTenant, create)}
-	finalGiven  = []Request{forRow(finalTenant, create)}
-	theVendor   = []Request{forRow(anAssociate, create)}
+	theTenant   = []pt.Request{forRow(aTenant, create)}
+	finalGiven  = []pt.Request{forRow(finalTenant, create)}
+	theVendor   = []pt.Request{forRow(anAssociate, create)}
 )
 
 const (
@@ -92,15 +94,15 @@ const (
 )
 
 // statusRows: what the operator found is written by it alone.
-var statusRows = []Row{
-	{Name: "status of a tenant", As: Admin, Inside: true, Given: theTenant, Do: forRow(aTenant, patchWith(ready, "status")), Want: Refused("tenancy", "status of HIPAATenant", "is written by the operator alone")},
-	{Name: "status of a tenant", As: Operator, Given: theTenant, Do: forRow(aTenant, patchWith(ready, "status")), Want: Allowed()},
-	{Name: "status of an associate", As: Admin, Inside: true, Given: theVendor, Do: forRow(anAssociate, patchWith(inForce, "status")), Want: Refused("tenancy", "status of BusinessAssociate", "is written by the operator alone")},
-	{Name: "status of an associate", As: Operator, Given: theVendor, Do: forRow(anAssociate, patchWith(inForce, "status")), Want: Allowed()},
-	{Name: "finalizer of a tenant stripped", As: Admin, Inside: true, Given: finalGiven, Do: forRow(aTenant, patchWith(unfinal)), Want: Refused("tenancy", "finalizer hipaatenant.dev/finalizer of HIPAATenant", "set annotation hipaatenant.dev/abandon: ")},
-	{Name: "finalizer of a tenant put on", As: Admin, Inside: true, Given: theTenant, Do: forRow(aTenant, patchWith(final)), Want: Refused("tenancy", "finalizer hipaatenant.dev/finalizer of HIPAATenant")},
-	{Name: "another finalizer of a tenant", As: Admin, Given: finalGiven, Do: forRow(aTenant, patchWith(foreground)), Want: Allowed()},
-	{Name: "finalizer of a tenant", As: Operator, Given: finalGiven, Do: forRow(aTenant, patchWith(unfinal)), Want: Allowed()},
-	{Name: "spec of a tenant", As: Admin, Given: finalGiven, Do: forRow(aTenant, patchWith(`{"spec":{"sessionTimeout":"10m"}}`)), Want: Allowed()},
-	{Name: "spec of an associate", As: Admin, Given: theVendor, Do: forRow(anAssociate, patchWith(`{"spec":{"displayName":"Clearing"}}`)), Want: Allowed()},
+var statusRows = []pt.Row{
+	{Name: "status of a tenant", As: pt.Admin, Inside: true, Given: theTenant, Do: forRow(aTenant, patchWith(ready, "status")), Want: pt.Refused("tenancy", "status of HIPAATenant", "is written by the operator alone")},
+	{Name: "status of a tenant", As: pt.Operator, Given: theTenant, Do: forRow(aTenant, patchWith(ready, "status")), Want: pt.Allowed()},
+	{Name: "status of an associate", As: pt.Admin, Inside: true, Given: theVendor, Do: forRow(anAssociate, patchWith(inForce, "status")), Want: pt.Refused("tenancy", "status of BusinessAssociate", "is written by the operator alone")},
+	{Name: "status of an associate", As: pt.Operator, Given: theVendor, Do: forRow(anAssociate, patchWith(inForce, "status")), Want: pt.Allowed()},
+	{Name: "finalizer of a tenant stripped", As: pt.Admin, Inside: true, Given: finalGiven, Do: forRow(aTenant, patchWith(unfinal)), Want: pt.Refused("tenancy", "finalizer hipaatenant.dev/finalizer of HIPAATenant", "set annotation hipaatenant.dev/abandon: ")},
+	{Name: "finalizer of a tenant put on", As: pt.Admin, Inside: true, Given: theTenant, Do: forRow(aTenant, patchWith(final)), Want: pt.Refused("tenancy", "finalizer hipaatenant.dev/finalizer of HIPAATenant")},
+	{Name: "another finalizer of a tenant", As: pt.Admin, Given: finalGiven, Do: forRow(aTenant, patchWith(foreground)), Want: pt.Allowed()},
+	{Name: "finalizer of a tenant", As: pt.Operator, Given: finalGiven, Do: forRow(aTenant, patchWith(unfinal)), Want: pt.Allowed()},
+	{Name: "spec of a tenant", As: pt.Admin, Given: finalGiven, Do: forRow(aTenant, patchWith(`{"spec":{"sessionTimeout":"10m"}}`)), Want: pt.Allowed()},
+	{Name: "spec of an associate", As: pt.Admin, Given: theVendor, Do: forRow(anAssociate, patchWith(`{"spec":{"displayName":"Clearing"}}`)), Want: pt.Allowed()},
 }

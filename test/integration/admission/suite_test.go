@@ -14,18 +14,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 const startTimeout = 4 * time.Minute
 
 // env is the control plane all rows share; each row has a namespace of its own.
-var env *policytest.Env
+var env *pt.Env
 
-func environment() *policytest.Env { return env }
+func environment() *pt.Env { return env }
 
 // tables are the policies', in the order of their files.
-var tables = []policytest.Table{configTable, networkTable, placementTable, placementBindTable, tenancyTable, workloadTable}
+var tables = []pt.Table{configTable, networkTable, placementTable, placementBindTable, tenancyTable, workloadTable}
 
 func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -42,9 +42,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	} {
 		Expect(c.AddNode(ctx, node)).To(Succeed())
 	}
-	env, err = policytest.New(ctx, c)
+	env, err = pt.New(ctx, c)
 	Expect(err).NotTo(HaveOccurred())
-	var canaries []policytest.Row
+	var canaries []pt.Row
 	for _, table := range tables {
 		canaries = append(canaries, table.Canary())
 	}
@@ -52,7 +52,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 }, NodeTimeout(startTimeout))
 
 var _ = AfterSuite(func() {
-	allowed, refused := policytest.Count(append(tables, lawfulTable)...)
+	allowed, refused := pt.Count(append(tables, lawfulTable)...)
 	fmt.Printf("admission rows: allow=%d refuse=%d\n", allowed, refused)
 })
 

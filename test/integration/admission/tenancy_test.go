@@ -2,12 +2,13 @@ package admission_test
 
 import (
 	"context"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	. "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
 // self is the row's namespace.
@@ -22,63 +23,55 @@ const (
 )
 
 func labels(change map[string]string) func(*corev1.Namespace) {
-	return func(n *corev1.Namespace) {
-		for key, value := range change {
-			n.Labels[key] = value
-		}
-	}
+	return func(n *corev1.Namespace) { maps.Copy(n.Labels, change) }
 }
 
 func annotations(change map[string]string) func(*corev1.Namespace) {
-	return func(n *corev1.Namespace) {
-		for key, value := range change {
-			n.Annotations[key] = value
-		}
-	}
+	return func(n *corev1.Namespace) { maps.Copy(n.Annotations, change) }
 }
 
 // keyRows: what ties a namespace to its tenant is written by the operator alone, through every door. On namespaces of no
 // tenant too: the next one taken over must not bring facts along.
-var keyRows = []Row{
-	{Name: "tenant label changed", Inside: true, Do: Patch(self, types.MergePatchType, otherTenant),
-		Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace", "is written by hipaa-tenant-operator alone; change HIPAATenant acme-health")},
-	{Name: "tenant label changed", As: Admin, Inside: true, Do: Patch(self, types.StrategicMergePatchType, otherTenant), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label changed", As: Application, Inside: true, Do: Patch(self, types.MergePatchType, otherTenant), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label changed by update", As: Admin, Inside: true, Do: Update(self, labels(map[string]string{"hipaatenant.dev/tenant": "other-clinic"})), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label changed by server-side apply", As: Admin, Inside: true, Do: Apply(`{apiVersion: v1, kind: Namespace, metadata: {name: NAMESPACE, labels: {hipaatenant.dev/tenant: other-clinic}}}`),
-		Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label changed through status", As: Admin, Inside: true, Do: Patch(self, types.MergePatchType, otherTenant, "status"), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label changed through finalize", As: Admin, Inside: true, Do: Update(self, labels(map[string]string{"hipaatenant.dev/tenant": "other-clinic"}), "finalize"), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label stripped", Inside: true, Do: Patch(self, types.JSONPatchType, noTenant), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label stripped", As: Admin, Inside: true, Do: Patch(self, types.JSONPatchType, noTenant), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label stripped through status", As: Developer, Inside: true, Do: Patch(self, types.JSONPatchType, noTenant, "status"), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "tenant label stripped through finalize", As: Developer, Inside: true, Do: Update(self, func(n *corev1.Namespace) { delete(n.Labels, "hipaatenant.dev/tenant") }, "finalize"),
-		Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "gate opened", Facts: gate("locked"), Inside: true, Do: Patch(self, types.MergePatchType, openGate), Want: Refused("tenancy", "hipaatenant.dev/admission of namespace")},
-	{Name: "gate opened", As: Admin, Facts: gate("quarantined"), Inside: true, Do: Patch(self, types.MergePatchType, openGate), Want: Refused("tenancy", "hipaatenant.dev/admission of namespace")},
-	{Name: "gate opened through status", As: Admin, Facts: gate("locked"), Inside: true, Do: Patch(self, types.MergePatchType, openGate, "status"), Want: Refused("tenancy", "hipaatenant.dev/admission of namespace")},
-	{Name: "gate opened through finalize", As: Admin, Facts: gate("locked"), Inside: true, Do: Update(self, annotations(gate("open")), "finalize"), Want: Refused("tenancy", "hipaatenant.dev/admission of namespace")},
-	{Name: "fact widened", As: Admin, Inside: true, Do: Patch(self, types.JSONPatchType, wideList), Want: Refused("tenancy", "hipaatenant.dev/ip-allowlist of namespace")},
-	{Name: "fact removed", As: Admin, Inside: true, Do: Patch(self, types.MergePatchType, `{"metadata":{"annotations":{"hipaatenant.dev/disabled-ports":null}}}`), Want: Refused("tenancy", "hipaatenant.dev/disabled-ports of namespace")},
-	{Name: "several facts", As: Admin, Inside: true, Do: Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/x":"y"},"annotations":{"hipaatenant.dev/regions":"eu-west-1","team":"blue"}}}`),
-		Want: Refused("tenancy", "hipaatenant.dev/x, hipaatenant.dev/regions of namespace")},
-	{Name: "pod security loosened", As: Admin, Do: Patch(self, types.MergePatchType, privileged), Want: Refused("tenancy", "pod-security.kubernetes.io/enforce of namespace")},
-	{Name: "pod security version pinned", As: Admin, Do: Patch(self, types.MergePatchType, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce-version":"v1.20"}}}`), Want: Refused("tenancy", "pod-security.kubernetes.io/enforce-version")},
-	{Name: "managed-by label stripped", As: Admin, Do: Patch(self, types.MergePatchType, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`), Want: Refused("tenancy", "app.kubernetes.io/managed-by of namespace")},
-	{Name: "tenant label changed, dry run", As: Admin, Inside: true, Do: dryRunLabel, Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
-	{Name: "labels and annotations of one's own", As: Admin, Do: Patch(self, types.MergePatchType, `{"metadata":{"labels":{"team":"blue"},"annotations":{"contact":"ops"}}}`), Want: Allowed()},
-	{Name: "labels of one's own", Do: Patch(self, types.MergePatchType, `{"metadata":{"labels":{"team":"blue"}}}`), Want: Allowed()},
-	{Name: "facts", As: Operator, Do: Patch(self, types.JSONPatchType, wideList), Want: Allowed()},
-	{Name: "a namespace of one's own", As: Admin, Do: Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, labels: {pod-security.kubernetes.io/enforce: privileged}}}`), Want: Allowed()},
-	{Name: "a namespace born as a tenant's", As: Admin, Inside: true, Do: Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, labels: {hipaatenant.dev/tenant: acme-health}}}`),
-		Want: Refused("tenancy", "is written by hipaa-tenant-operator alone; to hand the namespace to a tenant, name it in spec.namespaces of a HIPAATenant, with adopt: true")},
-	{Name: "a namespace born with facts", As: Admin, Inside: true, Do: Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, annotations: {hipaatenant.dev/tenant-uid: "1"}}}`), Want: Refused("tenancy", "hipaatenant.dev/tenant-uid of namespace")},
-	{Name: "kube-system made a tenant's", As: Admin, Inside: true, Do: Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace kube-system")},
-	{Name: "kube-system made a tenant's through status", As: Admin, Inside: true, Do: Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant, "status"), Want: Refused("tenancy", "hipaatenant.dev/tenant of namespace kube-system")},
-	{Name: "pod security of a namespace of no tenant", As: Admin, Do: Patch(&corev1.Namespace{ObjectMeta: named("default")}, types.MergePatchType, privileged), Want: Allowed()},
+var keyRows = []pt.Row{
+	{Name: "tenant label changed", Inside: true, Do: pt.Patch(self, types.MergePatchType, otherTenant),
+		Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace", "is written by hipaa-tenant-operator alone; change HIPAATenant acme-health")},
+	{Name: "tenant label changed", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.StrategicMergePatchType, otherTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label changed", As: pt.Application, Inside: true, Do: pt.Patch(self, types.MergePatchType, otherTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label changed by update", As: pt.Admin, Inside: true, Do: pt.Update(self, labels(map[string]string{"hipaatenant.dev/tenant": "other-clinic"})), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label changed by server-side apply", As: pt.Admin, Inside: true, Do: pt.Apply(`{apiVersion: v1, kind: Namespace, metadata: {name: NAMESPACE, labels: {hipaatenant.dev/tenant: other-clinic}}}`),
+		Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label changed through status", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, otherTenant, "status"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label changed through finalize", As: pt.Admin, Inside: true, Do: pt.Update(self, labels(map[string]string{"hipaatenant.dev/tenant": "other-clinic"}), "finalize"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label stripped", Inside: true, Do: pt.Patch(self, types.JSONPatchType, noTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label stripped", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.JSONPatchType, noTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label stripped through status", As: pt.Developer, Inside: true, Do: pt.Patch(self, types.JSONPatchType, noTenant, "status"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "tenant label stripped through finalize", As: pt.Developer, Inside: true, Do: pt.Update(self, func(n *corev1.Namespace) { delete(n.Labels, "hipaatenant.dev/tenant") }, "finalize"),
+		Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "gate opened", Facts: gate("locked"), Inside: true, Do: pt.Patch(self, types.MergePatchType, openGate), Want: pt.Refused("tenancy", "hipaatenant.dev/admission of namespace")},
+	{Name: "gate opened", As: pt.Admin, Facts: gate("quarantined"), Inside: true, Do: pt.Patch(self, types.MergePatchType, openGate), Want: pt.Refused("tenancy", "hipaatenant.dev/admission of namespace")},
+	{Name: "gate opened through status", As: pt.Admin, Facts: gate("locked"), Inside: true, Do: pt.Patch(self, types.MergePatchType, openGate, "status"), Want: pt.Refused("tenancy", "hipaatenant.dev/admission of namespace")},
+	{Name: "gate opened through finalize", As: pt.Admin, Facts: gate("locked"), Inside: true, Do: pt.Update(self, annotations(gate("open")), "finalize"), Want: pt.Refused("tenancy", "hipaatenant.dev/admission of namespace")},
+	{Name: "fact widened", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.JSONPatchType, wideList), Want: pt.Refused("tenancy", "hipaatenant.dev/ip-allowlist of namespace")},
+	{Name: "fact removed", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"annotations":{"hipaatenant.dev/disabled-ports":null}}}`), Want: pt.Refused("tenancy", "hipaatenant.dev/disabled-ports of namespace")},
+	{Name: "several facts", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/x":"y"},"annotations":{"hipaatenant.dev/regions":"eu-west-1","team":"blue"}}}`),
+		Want: pt.Refused("tenancy", "hipaatenant.dev/x, hipaatenant.dev/regions of namespace")},
+	{Name: "pod security loosened", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, privileged), Want: pt.Refused("tenancy", "pod-security.kubernetes.io/enforce of namespace")},
+	{Name: "pod security version pinned", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce-version":"v1.20"}}}`), Want: pt.Refused("tenancy", "pod-security.kubernetes.io/enforce-version")},
+	{Name: "managed-by label stripped", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`), Want: pt.Refused("tenancy", "app.kubernetes.io/managed-by of namespace")},
+	{Name: "tenant label changed, dry run", As: pt.Admin, Inside: true, Do: dryRunLabel, Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "labels and annotations of one's own", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"team":"blue"},"annotations":{"contact":"ops"}}}`), Want: pt.Allowed()},
+	{Name: "labels of one's own", Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"team":"blue"}}}`), Want: pt.Allowed()},
+	{Name: "facts", As: pt.Operator, Do: pt.Patch(self, types.JSONPatchType, wideList), Want: pt.Allowed()},
+	{Name: "a namespace of one's own", As: pt.Admin, Do: pt.Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, labels: {pod-security.kubernetes.io/enforce: privileged}}}`), Want: pt.Allowed()},
+	{Name: "a namespace born as a tenant's", As: pt.Admin, Inside: true, Do: pt.Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, labels: {hipaatenant.dev/tenant: acme-health}}}`),
+		Want: pt.Refused("tenancy", "is written by hipaa-tenant-operator alone; to hand the namespace to a tenant, name it in spec.namespaces of a HIPAATenant, with adopt: true")},
+	{Name: "a namespace born with facts", As: pt.Admin, Inside: true, Do: pt.Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, annotations: {hipaatenant.dev/tenant-uid: "1"}}}`), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant-uid of namespace")},
+	{Name: "kube-system made a tenant's", As: pt.Admin, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace kube-system")},
+	{Name: "kube-system made a tenant's through status", As: pt.Admin, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant, "status"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace kube-system")},
+	{Name: "pod security of a namespace of no tenant", As: pt.Admin, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("default")}, types.MergePatchType, privileged), Want: pt.Allowed()},
 }
 
-func dryRunLabel(ctx context.Context, s *Session) error {
+func dryRunLabel(ctx context.Context, s *pt.Session) error {
 	kube, err := s.Kube()
 	if err != nil {
 		return err
@@ -94,29 +87,29 @@ func owned(n *corev1.Namespace) {
 const held = `{"metadata":{"finalizers":["example.com/hold"]}}`
 
 // lifeRows: a tenant's namespace goes when the operator has let go of it, and not before.
-var lifeRows = []Row{
-	{Name: "owner added", As: Admin, Do: Update(self, owned), Want: Refused("tenancy", "takes no owner; the garbage collector would delete it, with its data")},
-	{Name: "owner added", Do: Update(self, owned), Want: Refused("tenancy", "takes no owner")},
-	{Name: "owner added through status", As: Admin, Do: Update(self, owned, "status"), Want: Refused("tenancy", "takes no owner")},
-	{Name: "owner added through finalize", As: Admin, Do: Update(self, owned, "finalize"), Want: Refused("tenancy", "takes no owner")},
-	{Name: "finalizer added", As: Admin, Do: Patch(self, types.MergePatchType, held), Want: Refused("tenancy", "takes no finalizer")},
-	{Name: "finalizer added", Do: Patch(self, types.MergePatchType, held), Want: Refused("tenancy", "takes no finalizer")},
-	{Name: "finalizer added through finalize", As: Admin, Do: Update(self, func(n *corev1.Namespace) { n.Finalizers = []string{"example.com/hold"} }, "finalize"), Want: Refused("tenancy", "takes no finalizer")},
-	{Name: "finalizer of former times removed", As: Admin, Given: []Request{Patch(self, types.MergePatchType, held)}, Do: Patch(self, types.MergePatchType, `{"metadata":{"finalizers":null}}`), Want: Allowed()},
-	{Name: "emptying skipped", As: Admin, Do: Update(self, func(n *corev1.Namespace) { n.Spec.Finalizers = nil }, "finalize"), Want: Refused("tenancy", "spec.finalizers of namespace", "is written by the namespace controller")},
-	{Name: "emptying skipped", Do: Update(self, func(n *corev1.Namespace) { n.Spec.Finalizers = nil }, "finalize"), Want: Refused("tenancy", "spec.finalizers of namespace")},
-	{Name: "finalize without a change", As: Admin, Do: Update(self, func(*corev1.Namespace) {}, "finalize"), Want: Allowed()},
-	{Name: "delete while open", As: Admin, Do: Delete(self), Want: Refused("tenancy", "holds data of tenant acme-health and is deleted only while it is quarantined (it is open); take it out of spec.namespaces, or delete HIPAATenant acme-health, first")},
-	{Name: "delete while open", Do: Delete(self), Want: Refused("tenancy", "holds data of tenant acme-health")},
-	{Name: "delete while locked", As: Admin, Facts: gate("locked"), Do: Delete(self), Want: Refused("tenancy", "(it is locked)")},
-	{Name: "delete while frozen", As: Admin, Facts: gate("frozen"), Do: Delete(self), Want: Refused("tenancy", "(it is frozen)")},
-	{Name: "delete without a gate", As: Admin, Facts: gate(Without), Do: Delete(self), Want: Refused("tenancy", "(it is without a gate)")},
-	{Name: "delete, as the garbage collector", As: "system:serviceaccount:kube-system:generic-garbage-collector", Do: Delete(self), Want: Refused("tenancy", "(it is open)")},
-	{Name: "delete while open", As: Operator, Do: Delete(self), Want: Allowed()},
-	{Name: "delete while quarantined, down to the last managed object", As: Admin, Facts: gate("quarantined"), Given: []Request{managed},
-		Do: InOrder(Delete(self), Eventually("the namespace to be gone", gone(self))), Want: Allowed()},
+var lifeRows = []pt.Row{
+	{Name: "owner added", As: pt.Admin, Do: pt.Update(self, owned), Want: pt.Refused("tenancy", "takes no owner; the garbage collector would delete it, with its data")},
+	{Name: "owner added", Do: pt.Update(self, owned), Want: pt.Refused("tenancy", "takes no owner")},
+	{Name: "owner added through status", As: pt.Admin, Do: pt.Update(self, owned, "status"), Want: pt.Refused("tenancy", "takes no owner")},
+	{Name: "owner added through finalize", As: pt.Admin, Do: pt.Update(self, owned, "finalize"), Want: pt.Refused("tenancy", "takes no owner")},
+	{Name: "finalizer added", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, held), Want: pt.Refused("tenancy", "takes no finalizer")},
+	{Name: "finalizer added", Do: pt.Patch(self, types.MergePatchType, held), Want: pt.Refused("tenancy", "takes no finalizer")},
+	{Name: "finalizer added through finalize", As: pt.Admin, Do: pt.Update(self, func(n *corev1.Namespace) { n.Finalizers = []string{"example.com/hold"} }, "finalize"), Want: pt.Refused("tenancy", "takes no finalizer")},
+	{Name: "finalizer of former times removed", As: pt.Admin, Given: []pt.Request{pt.Patch(self, types.MergePatchType, held)}, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"finalizers":null}}`), Want: pt.Allowed()},
+	{Name: "emptying skipped", As: pt.Admin, Do: pt.Update(self, func(n *corev1.Namespace) { n.Spec.Finalizers = nil }, "finalize"), Want: pt.Refused("tenancy", "spec.finalizers of namespace", "is written by the namespace controller")},
+	{Name: "emptying skipped", Do: pt.Update(self, func(n *corev1.Namespace) { n.Spec.Finalizers = nil }, "finalize"), Want: pt.Refused("tenancy", "spec.finalizers of namespace")},
+	{Name: "finalize without a change", As: pt.Admin, Do: pt.Update(self, func(*corev1.Namespace) {}, "finalize"), Want: pt.Allowed()},
+	{Name: "delete while open", As: pt.Admin, Do: pt.Delete(self), Want: pt.Refused("tenancy", "holds data of tenant acme-health and is deleted only while it is quarantined (it is open); take it out of spec.namespaces, or delete HIPAATenant acme-health, first")},
+	{Name: "delete while open", Do: pt.Delete(self), Want: pt.Refused("tenancy", "holds data of tenant acme-health")},
+	{Name: "delete while locked", As: pt.Admin, Facts: gate("locked"), Do: pt.Delete(self), Want: pt.Refused("tenancy", "(it is locked)")},
+	{Name: "delete while frozen", As: pt.Admin, Facts: gate("frozen"), Do: pt.Delete(self), Want: pt.Refused("tenancy", "(it is frozen)")},
+	{Name: "delete without a gate", As: pt.Admin, Facts: gate(pt.Without), Do: pt.Delete(self), Want: pt.Refused("tenancy", "(it is without a gate)")},
+	{Name: "delete, as the garbage collector", As: "system:serviceaccount:kube-system:generic-garbage-collector", Do: pt.Delete(self), Want: pt.Refused("tenancy", "(it is open)")},
+	{Name: "delete while open", As: pt.Operator, Do: pt.Delete(self), Want: pt.Allowed()},
+	{Name: "delete while quarantined, down to the last managed object", As: pt.Admin, Facts: gate("quarantined"), Given: []pt.Request{managed},
+		Do: pt.InOrder(pt.Delete(self), pt.Eventually("the namespace to be gone", gone(self))), Want: pt.Allowed()},
 }
 
-var tenancyTable = Table{Policy: "tenancy", Rows: concat(keyRows, lifeRows, managedRows, roleBindingRows, statusRows)}
+var tenancyTable = pt.Table{Policy: "tenancy", Rows: concat(keyRows, lifeRows, managedRows, roleBindingRows, statusRows)}
 
 var _ = tenancyTable.Specs(environment)

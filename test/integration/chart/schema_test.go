@@ -2,6 +2,7 @@ package chart
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestBadOperatorValues(t *testing.T) {
 		{"concurrency=0", `at '/concurrency': minimum: got 0, want 1`},
 		{"concurrency=257", `at '/concurrency': maximum: got 257, want 256`},
 		{"crds.keep=perhaps", `at '/crds/keep': got string, want boolean`},
-		{"serviceAccount.name=Guard'", `at '/serviceAccount/name': "Guard'" does not match pattern`},
+		{"serviceAccount.name=Guard", `at '/serviceAccount/name': 'Guard' does not match pattern`},
 		{"vault.address=http://vault:8200", `at '/vault/address': 'http://vault:8200' does not match pattern`},
 		{"vault.address=https://user:pass@vault:8200", `at '/vault/address': 'https://user:pass@vault:8200' does not match pattern`},
 		{"vault.address=https://vault:8200", `vault.address is set, and no way to log in: set vault.kubernetesRole, or vault.tokenSecret.name`},
@@ -55,12 +56,11 @@ func TestBadTenantValues(t *testing.T) {
 	refused(t, []string{"template", "release", tenantChart, "-f", acmeValues}, []struct{ set, words string }{
 		{"regions=us-east-1", `at '': additional properties 'regions' not allowed`},
 		{"region=", `at '/region': minLength: got 0, want 1`},
-		{"region=null", `at '': missing property 'region'`},
-		{"encryption.keyURI=null", `at '/encryption': missing property 'keyURI'`},
+		{"region=null", `at '/region': got null, want string`},
+		{"encryption.keyURI=null", `at '/encryption/keyURI': got null, want string`},
 		{"encryption.key=x", `at '/encryption': additional properties 'key' not allowed`},
 		{"ipAllowlist=203.0.113.0/24", `at '/ipAllowlist': got string, want array`},
 		{"ipAllowlist={10.0.0.0/8,10.0.0.0/8}", `at '/ipAllowlist': items at 0 and 1 are equal`},
-		{"ipAllowlist=null", `at '': missing property 'ipAllowlist'`},
 		{"sessionTimeout=15 minutes", `at '/sessionTimeout': '15 minutes' does not match pattern`},
 		{"sessionTimeout=15", `at '/sessionTimeout': got number, want string`},
 		{"disabledChannels={SMS}", `at '/disabledChannels/0': 'SMS' does not match pattern`},
@@ -77,6 +77,28 @@ func TestBadTenantValues(t *testing.T) {
 		{"tenant.labels.a=b", `at '/tenant': additional properties 'labels' not allowed`},
 		{"tenant.keep=yes", `at '/tenant/keep': got string, want boolean`},
 	})
+}
+
+// What the definition requires, the values file requires.
+func TestMissingTenantValues(t *testing.T) {
+	var acme map[string]any
+	must(t, yaml.Unmarshal([]byte(read(t, acmeValues)), &acme))
+	for _, required := range []string{
+		"coveredEntity", "securityOfficer", "baa", "region", "encryption", "ipAllowlist", "sessionTimeout", "authentication",
+	} {
+		t.Run(required, func(t *testing.T) {
+			without := maps.Clone(acme)
+			delete(without, required)
+			text, err := yaml.Marshal(without)
+			must(t, err)
+			values := t.TempDir() + "/values.yaml"
+			write(t, values, string(text))
+			_, err = helm(t, "template", "release", tenantChart, "-f", values)
+			if err == nil || !strings.Contains(err.Error(), "at '': missing property '"+required+"'") {
+				t.Errorf("expected a refusal that names %s, found %v", required, err)
+			}
+		})
+	}
 }
 
 // A release's name may be longer than a tenant's.
