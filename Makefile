@@ -73,6 +73,10 @@ bin/%: hack/tools/%/go.mod hack/tools/%/go.sum
 	cd hack/tools/$* && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ tool
 	@touch $@
 
+.PHONY: vault-bin
+vault-bin: ## Build Vault's transit engine for tests into bin/vault-transit; tests build it themselves when it is missing.
+	cd test/vault && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../bin/vault-transit .
+
 .PHONY: help
 help: ## Explain the targets.
 	@awk 'BEGIN {FS = ":.*## "} \

@@ -93,6 +93,7 @@ func keyProblem(err error) status.Keys {
 	reasons := map[keyring.Kind]string{
 		keyring.Unreachable: v1alpha1.ReasonKMSUnreachable,
 		keyring.Foreign:     v1alpha1.ReasonForeignKeyMaterial,
+		keyring.Unsupported: v1alpha1.ReasonKeyUnsupported,
 	}
 	reason, known := reasons[keyring.KindOf(err)]
 	if !known {

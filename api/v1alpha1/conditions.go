@@ -84,6 +84,8 @@ const (
 	ReasonKMSUnreachable = "KMSUnreachable"
 	// ReasonKMSRefused: the KMS answered and said no (unknown key, no permission, key disabled).
 	ReasonKMSRefused = "KMSRefused"
+	// ReasonKeyUnsupported: the operator was started without what the key URI needs.
+	ReasonKeyUnsupported = "KeyUnsupported"
 	// ReasonForeignKeyMaterial: a keyset is bound to another tenant, namespace or cluster; it is not overwritten.
 	ReasonForeignKeyMaterial = "ForeignKeyMaterial"
 	// ReasonNotProvisioned: nothing has been created yet.

@@ -48,6 +48,8 @@ const (
 	CodeNamespaceRetained = "NamespaceRetained"
 	// CodeShredNotAvailable: deletionPolicy Shred was asked for and Retain is what is done.
 	CodeShredNotAvailable = "ShredNotAvailable"
+	// CodeEvictNotAvailable: the profile asks for misplaced pods to be evicted, and they are not looked for yet.
+	CodeEvictNotAvailable = "EvictNotAvailable"
 	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
 	CodeKeysetMissing = "KeysetMissing"
 )

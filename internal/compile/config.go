@@ -68,7 +68,7 @@ func (r *resolved) config() configDocument {
 		Region:           string(spec.Region),
 		FailoverRegions:  stringsOf(spec.FailoverRegions),
 		Session:          sessionJSON{IdleTimeoutSeconds: int(r.timeout.Seconds()), Activity: activityUserInput},
-		DisabledChannels: r.channels,
+		DisabledChannels: stringsOf(r.channels),
 		Authentication:   authentication(spec.Authentication),
 		Application:      application(spec.Application),
 	}

@@ -3,10 +3,59 @@ package compile
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"testing"
+	"time"
+
+	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
+
+// noon is the time the tables are judged at.
+var noon = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
+
+// factsFor are those of a cluster in which nothing stands in the way of tenant acme: its keyset is made, the policies
+// are in force.
+func factsFor(profile *v1alpha1.HIPAAProfile, associates ...*v1alpha1.BusinessAssociate) Facts {
+	f := Facts{
+		Profile: profile, Associates: map[string]*v1alpha1.BusinessAssociate{}, Namespaces: map[string]Namespace{},
+		Keysets: map[string]Keyset{"acme": {Document: []byte("{}")}}, AdmissionEnforced: true,
+		OperatorNamespace: v1alpha1.OperatorNamespace, Now: noon,
+	}
+	for _, a := range associates {
+		f.Associates[a.Name] = a
+	}
+	return f
+}
+
+// standing is a namespace of a tenant.
+func standing(tenant, uid string, gate v1alpha1.Gate) Namespace {
+	return Namespace{
+		UID:    "ns",
+		Labels: map[string]string{v1alpha1.LabelTenant: tenant, v1alpha1.LabelManagedBy: v1alpha1.OperatorName},
+		Facts:  map[string]string{v1alpha1.AnnotationTenantUID: uid, v1alpha1.AnnotationAdmission: string(gate)},
+	}
+}
+
+func has(p *Plan, code string) bool {
+	return slices.ContainsFunc(p.Findings, func(f v1alpha1.Finding) bool { return f.Code == code })
+}
+
+// factOf is an annotation that the last write to a namespace sets.
+func factOf(t *testing.T, p *Plan, namespace, key string) string {
+	t.Helper()
+	for _, wave := range slices.Backward(p.Waves()) {
+		for _, config := range wave {
+			if n, ok := config.(*accore.NamespaceApplyConfiguration); ok && *n.Name == namespace {
+				return n.Annotations[key]
+			}
+		}
+	}
+	t.Fatalf("the plan does not write namespace %s: %v %v", namespace, p.Findings, p.Waiting)
+	return ""
+}
 
 // refOf names an apply configuration as the inventory does.
 func refOf(config any) v1alpha1.ObjectRef {
@@ -31,3 +80,18 @@ func refOf(config any) v1alpha1.ObjectRef {
 	}
 	return ref
 }
+
+// unmarshalStrict refuses keys the type does not know, and anything behind the document.
+func unmarshalStrict(text string, into any) error {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return fmt.Errorf("more than one document")
+	}
+	return nil
+}
+
+func joined(list []string) string { return strings.Join(list, ",") }

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"debug/elf"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -18,7 +20,7 @@ const imageVersion = "9.8.7-test"
 // The command of the Dockerfile, run on what .dockerignore lets through, gives one static program that knows its version:
 // it runs on nothing, so the image may be empty.
 func TestImageBinary(t *testing.T) {
-	binary := buildImageBinary(t, t.TempDir())
+	binary := imageBinary(t)
 	file, err := elf.Open(binary)
 	must(t, err)
 	defer file.Close()
@@ -58,23 +60,45 @@ func TestImageStages(t *testing.T) {
 	}
 }
 
-// buildImageBinary does with the shell what the Dockerfile does, and returns the program.
-func buildImageBinary(t testing.TB, dir string) string {
+// imageDir holds the program of the image, for all tests of the package.
+var imageDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if imageDir, err = os.MkdirTemp("", "chart-suite-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(imageDir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+var buildImage sync.Once
+
+// imageBinary does with the shell what the Dockerfile does, once, and returns the program.
+func imageBinary(t testing.TB) string {
 	t.Helper()
-	command := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 .*\\\n.*)$`).FindStringSubmatch(read(t, "Dockerfile"))
-	if command == nil || !strings.Contains(command[1], "-o /out/manager ./cmd/manager") {
-		t.Fatal("no RUN line in the Dockerfile that builds /out/manager from ./cmd/manager")
+	source, binary := filepath.Join(imageDir, "src"), filepath.Join(imageDir, "manager")
+	buildImage.Do(func() {
+		command := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 .*\\\n.*)$`).FindStringSubmatch(read(t, "Dockerfile"))
+		if command == nil || !strings.Contains(command[1], "-o /out/manager ./cmd/manager") {
+			t.Fatal("no RUN line in the Dockerfile that builds /out/manager from ./cmd/manager")
+		}
+		copyContext(t, source)
+		cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(command[1], "/out/manager", binary))
+		cmd.Dir = source
+		cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION="+imageVersion, "GOFIPS140=off")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("building as the Dockerfile does: %v\n%s", err, text)
+		}
+	})
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatalf("the program of the image was not built: %v", err)
 	}
-	source, out := filepath.Join(dir, "src"), filepath.Join(dir, "out")
-	must(t, os.MkdirAll(out, 0o755))
-	copyContext(t, source)
-	cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(command[1], "/out/manager", filepath.Join(out, "manager")))
-	cmd.Dir = source
-	cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION="+imageVersion, "GOFIPS140=off")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building as the Dockerfile does: %v\n%s", err, text)
-	}
-	return filepath.Join(out, "manager")
+	return binary
 }
 
 // copyContext copies what .dockerignore lets through. It knows the two forms the file uses: everything but some paths, and

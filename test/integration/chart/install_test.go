@@ -34,7 +34,7 @@ var _ = Describe("an install", Ordered, func() {
 
 	BeforeAll(func(ctx SpecContext) {
 		Expect(admin.Create(ctx, restricted(platform))).To(Succeed())
-		binary = buildImageBinary(GinkgoTB(), GinkgoT().TempDir())
+		binary = imageBinary(GinkgoTB())
 	})
 	AfterAll(func() {
 		if running != nil {
