@@ -161,75 +161,82 @@ func TestNarrower(t *testing.T) {
 // TestGates: what the two waves write, for every live gate, with and without what an open gate needs.
 func TestGates(t *testing.T) {
 	const open, locked, frozen, quarantined = v1alpha1.GateOpen, v1alpha1.GateLocked, v1alpha1.GateFrozen, v1alpha1.GateQuarantined
-	type want struct{ first, last v1alpha1.Gate }
 	for _, tc := range []struct {
-		name              string
-		lapse             v1alpha1.LapseAction // empty while the agreement holds
-		keyless, unarmed  bool
-		live              map[v1alpha1.Gate]want
-		foreign, unmarked want // an open namespace of a former tenant, and one with the marks stripped
+		name string
+		gateCase
+		live     map[v1alpha1.Gate]gates
+		stranger gates // an open namespace of a former tenant, or with the marks stripped
 	}{
-		{"all well", "", false, false, map[v1alpha1.Gate]want{
+		{"all well", gateCase{}, map[v1alpha1.Gate]gates{
 			open: {open, open}, locked: {locked, open}, frozen: {frozen, open}, quarantined: {quarantined, open}, "bogus": {locked, open}, "": {locked, open},
-		}, want{locked, open}, want{locked, open}},
-		{"no keyset", "", true, false, map[v1alpha1.Gate]want{
+		}, gates{locked, open}},
+		{"no keyset", gateCase{keyless: true}, map[v1alpha1.Gate]gates{
 			open: {open, open}, locked: {locked, locked}, frozen: {frozen, frozen}, quarantined: {quarantined, quarantined}, "bogus": {locked, locked}, "": {locked, locked},
-		}, want{locked, locked}, want{locked, locked}},
-		{"no policies", "", false, true, map[v1alpha1.Gate]want{
+		}, gates{locked, locked}},
+		{"no policies", gateCase{unarmed: true}, map[v1alpha1.Gate]gates{
 			open: {open, open}, locked: {locked, locked}, frozen: {frozen, frozen}, quarantined: {quarantined, quarantined}, "bogus": {locked, locked}, "": {locked, locked},
-		}, want{locked, locked}, want{locked, locked}},
-		{"lapsed, Alert", v1alpha1.LapseAlert, false, false, map[v1alpha1.Gate]want{
+		}, gates{locked, locked}},
+		{"lapsed, Alert", gateCase{lapse: v1alpha1.LapseAlert}, map[v1alpha1.Gate]gates{
 			open: {open, open}, locked: {locked, open}, frozen: {frozen, open}, quarantined: {quarantined, open},
-		}, want{locked, open}, want{locked, open}},
-		{"lapsed, Freeze", v1alpha1.LapseFreeze, false, false, map[v1alpha1.Gate]want{
+		}, gates{locked, open}},
+		{"lapsed, Freeze", gateCase{lapse: v1alpha1.LapseFreeze}, map[v1alpha1.Gate]gates{
 			open: {frozen, frozen}, locked: {locked, frozen}, frozen: {frozen, frozen}, quarantined: {quarantined, frozen},
-		}, want{locked, frozen}, want{locked, frozen}},
-		{"lapsed, Freeze, no keyset", v1alpha1.LapseFreeze, true, false, map[v1alpha1.Gate]want{
+		}, gates{locked, frozen}},
+		{"lapsed, Freeze, no keyset", gateCase{lapse: v1alpha1.LapseFreeze, keyless: true}, map[v1alpha1.Gate]gates{
 			open: {frozen, frozen}, locked: {locked, locked}, frozen: {frozen, frozen}, quarantined: {quarantined, quarantined},
-		}, want{locked, locked}, want{locked, locked}},
-		{"lapsed, Isolate", v1alpha1.LapseIsolate, false, false, map[v1alpha1.Gate]want{
+		}, gates{locked, locked}},
+		{"lapsed, Isolate", gateCase{lapse: v1alpha1.LapseIsolate}, map[v1alpha1.Gate]gates{
 			open: {quarantined, quarantined}, locked: {quarantined, quarantined}, frozen: {quarantined, quarantined}, quarantined: {quarantined, quarantined},
-		}, want{quarantined, quarantined}, want{quarantined, quarantined}},
+		}, gates{quarantined, quarantined}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for live, w := range tc.live {
-				checkGates(t, "ours, "+string(live), standing("acme", "u-acme", live), tc.lapse, tc.keyless, tc.unarmed, w.first, w.last)
+			for live, want := range tc.live {
+				tc.check(t, standing("acme", "u-acme", live), want)
 			}
-			checkGates(t, "a former tenant's", standing("acme", "u-former", open), tc.lapse, tc.keyless, tc.unarmed, tc.foreign.first, tc.foreign.last)
-			checkGates(t, "stripped", standing("", "u-acme", open), tc.lapse, tc.keyless, tc.unarmed, tc.unmarked.first, tc.unmarked.last)
+			tc.check(t, standing("acme", "u-former", open), tc.stranger)
+			tc.check(t, standing("", "u-acme", open), tc.stranger)
 		})
 	}
 }
 
-func checkGates(t *testing.T, what string, live Namespace, lapse v1alpha1.LapseAction, keyless, unarmed bool, first, last v1alpha1.Gate) {
+// gates of the first and the last wave.
+type gates struct{ First, Last v1alpha1.Gate }
+
+type gateCase struct {
+	lapse            v1alpha1.LapseAction // empty while the agreement holds
+	keyless, unarmed bool
+}
+
+func (c gateCase) check(t *testing.T, live Namespace, want gates) {
 	t.Helper()
 	tenant := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) {
 		h.UID = "u-acme"
 		h.Spec.Namespaces = []v1alpha1.TenantNamespace{{Name: "acme"}, {Name: "acme-side"}}
 		h.Status.Namespaces = []v1alpha1.NamespaceStatus{{Name: "acme", UID: live.UID}}
-		if lapse != "" {
+		if c.lapse != "" {
 			h.Spec.BAA.ExpiresOn = "2026-02-01"
 		}
 	})
-	f := factsFor(fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) { p.Spec.BAA = &v1alpha1.BAARules{OnLapse: lapse} }))
+	f := factsFor(fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) { p.Spec.BAA = &v1alpha1.BAARules{OnLapse: c.lapse} }))
 	f.Namespaces["acme"], f.Namespaces["acme-side"] = live, standing("acme", "u-acme", v1alpha1.GateLocked)
-	f.AdmissionEnforced = !unarmed
-	if keyless {
+	f.AdmissionEnforced = !c.unarmed
+	if c.keyless {
 		f.Keysets = nil
 	}
 	p := Compile(tenant, f)
-	gates := map[Wave]v1alpha1.Gate{}
-	for _, wave := range []Wave{WaveNamespace, WaveGate} {
-		for _, config := range p.Waves()[wave] {
+	gateIn := func(w Wave) v1alpha1.Gate {
+		for _, config := range p.Waves()[w] {
 			if n := config.(*accore.NamespaceApplyConfiguration); *n.Name == "acme" {
-				gates[wave] = v1alpha1.Gate(n.Annotations[v1alpha1.AnnotationAdmission])
+				return v1alpha1.Gate(n.Annotations[v1alpha1.AnnotationAdmission])
 			}
 		}
+		return "not written"
 	}
-	if want := (map[Wave]v1alpha1.Gate{WaveNamespace: first, WaveGate: last}); !cmp.Equal(gates, want) {
-		t.Errorf("%s: gates written are %v, want %v (findings %v)", what, gates, want, p.Findings)
+	if got := (gates{gateIn(WaveNamespace), gateIn(WaveGate)}); got != want {
+		t.Errorf("a namespace of tenant %q, %q, with gate %q: gates written are %v, want %v (findings %v)",
+			live.Tenant(), live.TenantUID(), live.Gate(), got, want, p.Findings)
 	}
-	if p.FirstGates["acme"] != first || p.Gates["acme"] != last {
-		t.Errorf("%s: the plan says gates %s then %s, want %s then %s", what, p.FirstGates["acme"], p.Gates["acme"], first, last)
+	if got := (gates{p.FirstGates["acme"], p.Gates["acme"]}); got != want {
+		t.Errorf("a namespace of tenant %q, %q, with gate %q: the plan says gates %v, want %v", live.Tenant(), live.TenantUID(), live.Gate(), got, want)
 	}
 }
