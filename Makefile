@@ -12,7 +12,8 @@ TESTFLAGS ?=
 BENCHFLAGS ?=
 
 # What `make generate` writes, and nobody edits.
-GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md \
+	charts/hipaa-tenant-operator/templates/crds.yaml charts/hipaa-tenant-operator/templates/rbac.yaml charts/hipaa-tenant/values.schema.json
 
 ##@ Use
 
@@ -31,7 +32,7 @@ down: ## Stop the local cluster and remove its data.
 ##@ Check
 
 .PHONY: test
-test: cluster-bin ## Run all tests with the race detector; TESTFLAGS are added.
+test: cluster-bin bin/helm ## Run all tests with the race detector; TESTFLAGS are added.
 	go test -race $(TESTFLAGS) ./...
 
 .PHONY: bench
@@ -63,6 +64,7 @@ generate: bin/controller-gen bin/crd-ref-docs ## Write deep copies, CRDs, apply 
 	bin/controller-gen object crd:maxDescLen=400 applyconfiguration output:crd:artifacts:config=config/crd paths=./api/...
 	bin/crd-ref-docs --log-level=ERROR --config=hack/tools/crd-ref-docs/config.yaml \
 		--templates-dir=hack/tools/crd-ref-docs/templates --renderer=markdown --source-path=api/v1alpha1 --output-path=docs/api-reference.md
+	go run ./hack/chart
 
 .PHONY: cluster-bin
 cluster-bin: ## Build the test control plane into bin/k8s; quick when it is there. KUBEBUILDER_ASSETS is used instead, if set.

@@ -112,6 +112,7 @@ func (r *AdmissionReconciler) list(ctx context.Context) ([]admission.Object, err
 // write starts another round, which tells whether it helped.
 func (r *AdmissionReconciler) restore(ctx context.Context, shipped, standing []admission.Object, problems []admission.Problem) error {
 	var errs []error
+	first := len(standing) == 0
 	for _, p := range problems {
 		want := admission.Find(shipped, p)
 		if want == nil || p.Reason == admission.NotAccepted {
@@ -121,9 +122,19 @@ func (r *AdmissionReconciler) restore(ctx context.Context, shipped, standing []a
 			errs = append(errs, fmt.Errorf("restoring %s %s: %w", p.Kind, p.Name, err))
 			continue
 		}
-		r.Recorder.Eventf(operatorAsObject(), nil, corev1.EventTypeWarning, "AdmissionPolicyRestored", "Restore", "%s", p.String())
+		r.tell(want, p, first)
 	}
 	return errors.Join(errs...)
+}
+
+// tell records that a policy was written: a warning where somebody had removed or altered it, and no more than a note
+// when the operator is installed. The policy is named as the related object, so that each has events of its own.
+func (r *AdmissionReconciler) tell(policy admission.Object, p admission.Problem, first bool) {
+	if first {
+		r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeNormal, "AdmissionPolicyInstalled", "Install", "%s %s", p.Kind, p.Name)
+		return
+	}
+	r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeWarning, "AdmissionPolicyRestored", "Restore", "%s", p.String())
 }
 
 func (r *AdmissionReconciler) put(ctx context.Context, want, standing admission.Object) error {

@@ -127,7 +127,7 @@ func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, 
 	if err != nil {
 		return decision{}, fmt.Errorf("reading facts: %w", err)
 	}
-	d := decision{facts: facts, plan: compile.Compile(t, facts)}
+	d := decision{facts: facts, plan: compile.Check(t, facts)}
 	var keys status.Keys
 	if d.plan.Writable() {
 		if d.facts.Keysets, keys, err = r.makeKeys(ctx, t, d); err != nil {

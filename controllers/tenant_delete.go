@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,7 +55,7 @@ func (r *TenantReconciler) retain(ctx context.Context, t *v1alpha1.HIPAATenant) 
 	if _, err := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name}); err != nil {
 		return err
 	}
-	return r.bury(ctx, t)
+	return r.bury(ctx, t, plan.Gates)
 }
 
 func (r *TenantReconciler) letGo(ctx context.Context, t *v1alpha1.HIPAATenant) error {
@@ -78,11 +79,15 @@ type tombstone struct {
 	Keys          []v1alpha1.KeyStatus       `json:"keys"`
 }
 
-// bury writes the tombstone. It is made once: a second attempt finds the first one's.
-func (r *TenantReconciler) bury(ctx context.Context, t *v1alpha1.HIPAATenant) error {
+// bury writes the tombstone, with the gates as they are now. It is made once: a second attempt finds the first one's.
+func (r *TenantReconciler) bury(ctx context.Context, t *v1alpha1.HIPAATenant, gates map[string]v1alpha1.Gate) error {
+	namespaces := slices.Clone(t.Status.Namespaces)
+	for i, n := range namespaces {
+		namespaces[i].Gate = cmp.Or(gates[n.Name], n.Gate)
+	}
 	text, err := json.MarshalIndent(tombstone{
 		Schema: "hipaatenant.dev/tombstone/v1", Tenant: t.Name, UID: string(t.UID), CoveredEntity: t.Spec.CoveredEntity,
-		DeletedAt: *t.DeletionTimestamp, Outcome: "Retained", Namespaces: t.Status.Namespaces, Keys: t.Status.Keys,
+		DeletedAt: *t.DeletionTimestamp, Outcome: "Retained", Namespaces: namespaces, Keys: t.Status.Keys,
 	}, "", "  ")
 	if err != nil {
 		return err

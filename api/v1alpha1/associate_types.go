@@ -24,7 +24,9 @@ type BusinessAssociate struct {
 	// +required
 	Spec BusinessAssociateSpec `json:"spec"`
 	// Status says whether its agreement holds.
+	// Until the operator has looked at the object, observedGeneration is -1, so that nobody takes it for done (kstatus).
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status BusinessAssociateStatus `json:"status,omitempty"`
 }
 

@@ -26,7 +26,9 @@ type HIPAATenant struct {
 	// +required
 	Spec HIPAATenantSpec `json:"spec"`
 	// Status is what the operator found and did.
+	// Until the operator has looked at the object, observedGeneration is -1, so that nobody takes it for done (kstatus).
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status HIPAATenantStatus `json:"status,omitempty"`
 }
 

@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 		check func(options) bool
 	}{
 		"defaults": {nil, "", func(o options) bool {
-			return o.namespace == v1alpha1.OperatorNamespace && o.leaderElect && o.admission == admissionManage && o.concurrency == 16 && o.vault.Kubernetes == nil
+			return o.namespace == v1alpha1.OperatorNamespace && o.leaderElect && o.admission == admissionManage && o.concurrency == 64 && o.vault.Kubernetes == nil
 		}},
 		"verify":  {[]string{"--admission-policies=verify"}, "", func(o options) bool { return o.admission == admissionVerify }},
 		"version": {[]string{"--version"}, "", func(o options) bool { return o.done }},

@@ -163,3 +163,14 @@ func TestDifference(t *testing.T) {
 		})
 	}
 }
+
+func TestFindGoesByKindAndName(t *testing.T) {
+	p := Problem{Kind: "ValidatingAdmissionPolicyBinding", Name: "hipaatenant-network"}
+	if got := Find(shipped(t), p); got == nil || kindOf(got) != p.Kind || got.GetName() != p.Name {
+		t.Errorf("want %s %s, got %v", p.Kind, p.Name, got)
+	}
+	p.Name = "somebody-elses"
+	if got := Find(shipped(t), p); got != nil {
+		t.Errorf("want nothing, got %s", got.GetName())
+	}
+}

@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -90,7 +93,7 @@ func Strip(in any) (any, error) {
 	}
 	digest := Digest(obj)
 	obj.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: digest, Subresource: digestMark}})
-	obj.SetLabels(ownedOnly(obj.GetLabels()))
+	obj.SetLabels(shared(ownedOnly(obj.GetLabels())))
 	obj.SetAnnotations(ownedOnly(obj.GetAnnotations()))
 	switch o := obj.(type) {
 	case *networkingv1.NetworkPolicy:
@@ -105,6 +108,19 @@ func Strip(in any) (any, error) {
 		o.Subjects, o.RoleRef = nil, rbacv1.RoleRef{}
 	}
 	return obj, nil
+}
+
+// labelSets holds each set of labels once: the objects of a tenant all carry the same. What a cache holds is never
+// changed, so sharing is safe.
+var labelSets sync.Map // text of the set -> map[string]string
+
+func shared(labels map[string]string) map[string]string {
+	var key strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		key.WriteString(k + "\x00" + labels[k] + "\x00")
+	}
+	one, _ := labelSets.LoadOrStore(key.String(), labels)
+	return one.(map[string]string) //nolint:errcheck,forcetypeassert // nothing else is stored
 }
 
 func strippedDigest(obj client.Object) (string, bool) {

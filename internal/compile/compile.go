@@ -6,23 +6,44 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
+// Check is Compile without the objects: whether the spec can be honoured, and with which effective values. It costs a
+// fraction, and needs no keysets.
+func Check(t *v1alpha1.HIPAATenant, f Facts) *Plan {
+	_, p := decide(t, f)
+	return p
+}
+
 // Compile decides what a tenant becomes. When the spec cannot be honoured or a fact is missing the plan writes nothing
 // and keeps everything, so what was enforced before stays.
 func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
+	r, p := decide(t, f)
+	if p.Writable() {
+		r.compile(f, p)
+	}
+	return p.settle()
+}
+
+// decide resolves the spec. The plan keeps everything the tenant remembers.
+func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 	p := newPlan()
 	for _, ref := range t.Status.Inventory {
 		p.keep(ref)
 	}
 	if f.Profile == nil {
 		p.wait("HIPAAProfile %s", ProfileName(t))
-		return p
+		return nil, p
 	}
 	r := resolve(t, f, p)
 	r.checkNamespaces(f, p)
-	if p.Invalid() || len(p.Waiting) > 0 {
-		return p.settle()
+	if !p.Invalid() && len(p.Waiting) == 0 {
+		p.Effective, p.Rotation = r.effective(), r.rotation
 	}
-	p.Effective, p.Rotation = r.effective(), r.rotation
+	return r, p
+}
+
+// compile replaces what the plan keeps by what it writes.
+func (r *resolved) compile(f Facts, p *Plan) {
+	t := r.tenant
 	clear(p.refs)
 	config := r.config()
 	for _, name := range NamespaceNames(t) {
@@ -35,7 +56,6 @@ func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 		}
 		retain(t, name, f.Namespaces[name], p)
 	}
-	return p.settle()
 }
 
 // compileNamespace writes everything one namespace holds, each object in the wave it belongs to.

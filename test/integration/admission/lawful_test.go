@@ -15,7 +15,7 @@ import (
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
-// ready repeats a look at an object until it is as wanted.
+// look waits until an object is as wanted.
 func look[T client.Object](object T, as func(T) error) pt.Request {
 	return pt.Eventually("the object to be as wanted", func(ctx context.Context, s *pt.Session) error {
 		fresh := object.DeepCopyObject().(T)

@@ -53,7 +53,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 
 var _ = AfterSuite(func() {
 	allowed, refused := pt.Count(append(tables, lawfulTable)...)
-	fmt.Printf("admission rows: allow=%d refuse=%d\n", allowed, refused)
+	fmt.Printf("\nadmission rows: allow=%d refuse=%d\n", allowed, refused)
 })
 
 // pod is a pod nobody schedules, so that it stays as the row left it. Both arguments are YAML in flow style, appended to

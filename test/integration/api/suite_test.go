@@ -78,7 +78,7 @@ var _ = AfterSuite(func() {
 
 // readCRDs reads the definitions in dir, by kind.
 func readCRDs(dir string) (map[string]*apiextensionsv1.CustomResourceDefinition, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(dir, v1alpha1.Group+"_*.yaml"))
 	if err != nil {
 		return nil, err
 	}

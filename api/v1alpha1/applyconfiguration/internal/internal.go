@@ -156,6 +156,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.BusinessAssociateStatus
+      default:
+        observedGeneration: -1
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.BusinessAssociateSpec
   map:
     fields:
@@ -519,6 +521,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.HIPAATenantStatus
+      default:
+        observedGeneration: -1
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.HIPAATenantSpec
   map:
     fields:

@@ -21,6 +21,7 @@ type BusinessAssociateApplyConfiguration struct {
 	// Spec describes the vendor.
 	Spec *BusinessAssociateSpecApplyConfiguration `json:"spec,omitempty"`
 	// Status says whether its agreement holds.
+	// Until the operator has looked at the object, observedGeneration is -1, so that nobody takes it for done (kstatus).
 	Status *BusinessAssociateStatusApplyConfiguration `json:"status,omitempty"`
 }
 

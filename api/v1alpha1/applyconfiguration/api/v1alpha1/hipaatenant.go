@@ -22,6 +22,7 @@ type HIPAATenantApplyConfiguration struct {
 	// Spec is what the tenant asks for.
 	Spec *HIPAATenantSpecApplyConfiguration `json:"spec,omitempty"`
 	// Status is what the operator found and did.
+	// Until the operator has looked at the object, observedGeneration is -1, so that nobody takes it for done (kstatus).
 	Status *HIPAATenantStatusApplyConfiguration `json:"status,omitempty"`
 }
 
