@@ -120,7 +120,7 @@ func shared(labels map[string]string) map[string]string {
 		key.WriteString(k + "\x00" + labels[k] + "\x00")
 	}
 	one, _ := labelSets.LoadOrStore(key.String(), labels)
-	return one.(map[string]string) //nolint:errcheck,forcetypeassert // nothing else is stored
+	return one.(map[string]string)
 }
 
 func strippedDigest(obj client.Object) (string, bool) {

@@ -3,7 +3,9 @@
 package status
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"strings"
 	"time"
 
@@ -117,38 +119,34 @@ func Delete(t *v1alpha1.HIPAATenant, message string, now time.Time) v1alpha1.HIP
 	return s
 }
 
-// namespaces lists what the tenant has, with the gates in place. One whose labels were stripped stays listed, without a
-// gate, because only this list tells that it is the tenant's.
+// namespaces lists what the tenant has, by name, with the gates in place.
 func namespaces(in Inputs) []v1alpha1.NamespaceStatus {
-	gates := map[string]v1alpha1.NamespaceStatus{}
+	listed := liveNamespaces(in)
+	if in.Applied != nil {
+		for ref, uid := range in.Applied.UIDs {
+			if ref.Kind == "Namespace" {
+				listed[ref.Name] = v1alpha1.NamespaceStatus{Name: ref.Name, UID: uid, Gate: gateOf(in, ref.Name)}
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Values(listed), func(a, b v1alpha1.NamespaceStatus) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// liveNamespaces are the tenant's namespaces as they were before the plan was applied. One whose labels were stripped
+// stays listed, without a gate, because only this list tells that it is the tenant's.
+func liveNamespaces(in Inputs) map[string]v1alpha1.NamespaceStatus {
+	listed := map[string]v1alpha1.NamespaceStatus{}
 	for _, was := range in.Tenant.Status.Namespaces {
 		if n, exists := in.Live[was.Name]; exists && n.UID == was.UID && (n.Tenant() == "" || n.Tenant() == in.Tenant.Name) {
-			gates[was.Name] = v1alpha1.NamespaceStatus{Name: was.Name, UID: was.UID}
+			listed[was.Name] = v1alpha1.NamespaceStatus{Name: was.Name, UID: was.UID}
 		}
 	}
 	for name, n := range in.Live {
 		if n.Tenant() == in.Tenant.Name && n.TenantUID() == in.Tenant.UID {
-			gates[name] = v1alpha1.NamespaceStatus{Name: name, UID: n.UID, Gate: n.Gate()}
+			listed[name] = v1alpha1.NamespaceStatus{Name: name, UID: n.UID, Gate: n.Gate()}
 		}
 	}
-	if in.Applied != nil {
-		for ref, uid := range in.Applied.UIDs {
-			if ref.Kind == "Namespace" {
-				gates[ref.Name] = v1alpha1.NamespaceStatus{Name: ref.Name, UID: uid, Gate: gateOf(in, ref.Name)}
-			}
-		}
-	}
-	var out []v1alpha1.NamespaceStatus
-	for _, n := range gates {
-		out = append(out, n)
-	}
-	slices.SortFunc(out, func(a, b v1alpha1.NamespaceStatus) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-	return out
+	return listed
 }
 
 // gateOf is the gate of a namespace that was written to: the planned one once every wave is through, and before that the
