@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -111,16 +112,29 @@ func Strip(in any) (any, error) {
 }
 
 // labelSets holds each set of labels once: the objects of a tenant all carry the same. What a cache holds is never
-// changed, so sharing is safe.
-var labelSets sync.Map // text of the set -> map[string]string
+// changed, so sharing is safe. Sets are not forgotten, and anybody may put labels on an object named hipaa-config in a
+// namespace of theirs, so their number is bounded: three sets for each of the 10,000 namespaces Kubernetes is good for.
+var (
+	labelSets   sync.Map // text of the set -> map[string]string
+	labelSetsIn atomic.Int64
+)
+
+const maxLabelSets = 30_000
 
 func shared(labels map[string]string) map[string]string {
 	var key strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(labels)) {
 		key.WriteString(k + "\x00" + labels[k] + "\x00")
 	}
-	one, _ := labelSets.LoadOrStore(key.String(), labels)
-	return one.(map[string]string)
+	if one, known := labelSets.Load(key.String()); known {
+		return one.(map[string]string)
+	}
+	if labelSetsIn.Load() < maxLabelSets {
+		if _, raced := labelSets.LoadOrStore(key.String(), labels); !raced {
+			labelSetsIn.Add(1)
+		}
+	}
+	return labels
 }
 
 func strippedDigest(obj client.Object) (string, bool) {

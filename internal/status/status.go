@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
