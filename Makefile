@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 
 # Added to `go test`, such as TESTFLAGS='-run Placement -v'.
 TESTFLAGS ?=
+# What the binary says it is.
+VERSION ?= 0.1.0
 # Added to the benchmark's command line.
 BENCHFLAGS ?=
 
@@ -22,11 +24,11 @@ demo: cluster-bin ## Show the main job from nothing on a real control plane; end
 	go run ./hack/demo
 
 .PHONY: up
-up: cluster-bin ## Start a local cluster that stays; its kubeconfig is .local/kubeconfig.
+up: cluster-bin ## Start a local cluster that stays, with the operator in it; kubeconfig .local/kubeconfig, log .local/operator.log.
 	go run ./hack/cluster up
 
 .PHONY: down
-down: ## Stop the local cluster and remove its data.
+down: ## Stop the local cluster and the operator, and remove their data.
 	go run ./hack/cluster down
 
 ##@ Check
@@ -56,7 +58,7 @@ lint: bin/golangci-lint ## Lint: the walls between the floors, the size budgets,
 
 .PHONY: build
 build: ## Build the operator and its command line, static, into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: generate
 generate: bin/controller-gen bin/crd-ref-docs ## Write deep copies, CRDs, apply configurations and the API reference again from the API types.

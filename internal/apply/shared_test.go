@@ -13,8 +13,9 @@ func same(a, b map[string]string) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
-// TestLabelSetsAreShared keeps memory flat: the objects of a tenant have one set of labels between them.
-func TestLabelSetsAreShared(t *testing.T) {
+// TestLabelSets keeps memory flat: the objects of a tenant have one set of labels between them, and labels that others
+// make up cannot fill it.
+func TestLabelSets(t *testing.T) {
 	a, b := shared(maps.Clone(labels)), shared(maps.Clone(labels))
 	if !same(a, b) || !maps.Equal(a, labels) {
 		t.Errorf("two equal sets stay two, or changed: %v %v", a, b)
@@ -24,10 +25,6 @@ func TestLabelSetsAreShared(t *testing.T) {
 			t.Errorf("shared(%v) = %v", other, got)
 		}
 	}
-}
-
-// TestLabelSetsAreBounded: labels that others make up cannot fill the operator's memory.
-func TestLabelSetsAreBounded(t *testing.T) {
 	for i := range maxLabelSets + 1000 {
 		want := map[string]string{v1alpha1.Group + "/made-up": fmt.Sprint(i)}
 		if got := shared(want); !maps.Equal(got, want) {

@@ -77,6 +77,9 @@ func checkWorld(t *testing.T, data []byte) []string {
 	if !p.Next.IsZero() && !p.Next.After(w.facts.Now) {
 		t.Errorf("next look at %s, which is past", p.Next)
 	}
+	if c := Check(w.tenant, w.facts); c.Writable() != p.Writable() || !cmp.Equal(c.Effective, p.Effective) || c.Rotation != p.Rotation {
+		t.Errorf("Check says writable %t, effective %v, rotation %s; Compile %t, %v, %s", c.Writable(), c.Effective, c.Rotation, p.Writable(), p.Effective, p.Rotation)
+	}
 	retirement := Retire(w.tenant, w.facts)
 	w.checkObjects(t, retirement)
 	w.checkRetained(t, retirement)

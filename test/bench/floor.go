@@ -34,11 +34,16 @@ type writeTenant func(*floorWriter, context.Context, prepared) error
 func (b *bench) floors(ctx context.Context, n int, name string, write writeTenant) ([]floor, error) {
 	var list []floor
 	for _, concurrency := range b.concurrencies {
-		f, err := b.floor(ctx, n, concurrency, write)
+		f, err := quietest(b, func() (floor, error) {
+			f, err := b.floor(ctx, n, concurrency, write)
+			if err == nil {
+				b.say("floor %s, %2d at a time: %s", name, concurrency, f.Write.describe(f.Requests.Writes))
+			}
+			return f, err
+		}, func(f floor) float64 { return f.Write.Foreign })
 		if err != nil {
 			return nil, fmt.Errorf("floor %s at concurrency %d: %w", name, concurrency, err)
 		}
-		b.say("floor %s, %2d at a time: %s", name, concurrency, f.Write.describe(n*(objectsPerTenant+1)))
 		list = append(list, f)
 	}
 	return list, nil

@@ -30,6 +30,7 @@ type method struct {
 	Kubernetes    string  `json:"kubernetes"`
 	Fsync         bool    `json:"fsync"`
 	Runs          int     `json:"runs"`
+	Repeat        int     `json:"repeat"`
 	Objects       int     `json:"objectsPerTenant"`
 	Concurrencies []int   `json:"floorConcurrencies"`
 	SteadySeconds float64 `json:"steadySeconds"`
@@ -39,7 +40,7 @@ func newResult(o options, server string, samples []sample) result {
 	return result{
 		Date: time.Now().UTC().Format(time.DateOnly),
 		Method: method{
-			Cores: runtime.NumCPU(), Go: runtime.Version(), Kubernetes: server, Fsync: o.fsync, Runs: o.runs,
+			Cores: runtime.NumCPU(), Go: runtime.Version(), Kubernetes: server, Fsync: o.fsync, Runs: o.runs, Repeat: o.repeat,
 			Objects: objectsPerTenant, Concurrencies: o.concurrencies, SteadySeconds: o.steady.Seconds(),
 		},
 		Figures: figures(samples),
@@ -59,9 +60,6 @@ func (m method) line() string {
 		m.Objects, m.Cores, m.Kubernetes, m.Go, disk, m.Runs, strings.Trim(fmt.Sprint(m.Concurrencies), "[]"))
 }
 
-// quotable is the part of the CPU time others may take before figures are about them.
-const quotable = 0.1
-
 // text is the result for people.
 func (r result) text() string {
 	text := tables(r.Samples, r.Figures) + "\n" + r.Method.line() + "\n"
@@ -69,7 +67,7 @@ func (r result) text() string {
 	for _, s := range r.Samples {
 		most = max(most, s.foreign())
 	}
-	if most > quotable {
+	if most > busy {
 		text += fmt.Sprintf("note: other programs took up to %.0f %% of the CPU time while this was measured; repeat it on a quiet machine before quoting it.\n", 100*most)
 	}
 	return text

@@ -117,16 +117,16 @@ func TestDocumentationHasTheMarks(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	o, err := parse([]string{"-tenants", "10, 20", "-concurrency", "2", "-runs", "3", "-fsync", "-steady", "1m", "-results", "", "-publish"})
+	o, err := parse([]string{"-tenants", "10, 20", "-concurrency", "2", "-runs", "3", "-repeat", "2", "-fsync", "-steady", "1m", "-results", "", "-publish"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := options{tenants: []int{10, 20}, concurrencies: []int{2}, runs: 3, fsync: true, steady: 60e9, publish: true}
+	want := options{tenants: []int{10, 20}, concurrencies: []int{2}, runs: 3, repeat: 2, fsync: true, steady: 60e9, publish: true}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
 	for _, args := range [][]string{
-		{"x"}, {"-runs", "0"}, {"-steady", "0s"}, {"-tenants", ""}, {"-tenants", "0"}, {"-tenants", "10001"}, {"-tenants", "1;2"}, {"-concurrency", "-1"},
+		{"x"}, {"-runs", "0"}, {"-repeat", "-1"}, {"-steady", "0s"}, {"-tenants", ""}, {"-tenants", "0"}, {"-tenants", "10001"}, {"-tenants", "1;2"}, {"-concurrency", "-1"},
 	} {
 		if o, err := parse(args); err == nil {
 			t.Errorf("%q became %+v; expected an error", args, o)

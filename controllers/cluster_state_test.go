@@ -1,0 +1,108 @@
+package controllers
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func announcements(s *ClusterState) int {
+	n := 0
+	for {
+		select {
+		case <-s.changed:
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+func TestClusterStateIsKnownOnceBothWereLookedAt(t *testing.T) {
+	nodes, policies := NewClusterState(), NewClusterState()
+	if nodes.Known() || len(nodes.Admission()) != 0 || nodes.ReadyNodes() != nil {
+		t.Error("something is known before anything was looked at")
+	}
+	nodes.setReadyNodes(map[string]int{})
+	policies.setAdmission([]string{})
+	if nodes.Known() || policies.Known() {
+		t.Error("the state is known although only the nodes, or only the policies, were looked at")
+	}
+	nodes.setAdmission([]string{})
+	policies.setReadyNodes(map[string]int{})
+	if !nodes.Known() || !policies.Known() {
+		t.Error("the state is unknown although nodes and policies were looked at; none of either is an answer too")
+	}
+}
+
+// TestClusterStateAnnouncesChanges and nothing else: an announcement reconciles every tenant.
+func TestClusterStateAnnouncesChanges(t *testing.T) {
+	s := NewClusterState()
+	for _, step := range []struct {
+		what string
+		do   func()
+		want int
+	}{
+		{"the policies are looked at", func() { s.setAdmission([]string{}) }, 1},
+		{"nothing changed", func() { s.setAdmission([]string{}) }, 0},
+		{"one is missing", func() { s.setAdmission([]string{"a"}) }, 1},
+		{"it is still missing", func() { s.setAdmission([]string{"a"}) }, 0},
+		{"another is missing too", func() { s.setAdmission([]string{"a", "b"}) }, 1},
+		{"all are back", func() { s.setAdmission([]string{}) }, 1},
+		{"the nodes are looked at", func() { s.setReadyNodes(map[string]int{}) }, 1},
+		{"there are still none", func() { s.setReadyNodes(map[string]int{}) }, 0},
+		{"a region gains its first", func() { s.setReadyNodes(map[string]int{"a": 1}) }, 1},
+		{"and a second", func() { s.setReadyNodes(map[string]int{"a": 2}) }, 0},
+		{"another region gains one", func() { s.setReadyNodes(map[string]int{"a": 1, "b": 1}) }, 1},
+		{"the regions change places", func() { s.setReadyNodes(map[string]int{"a": 1, "c": 1}) }, 1},
+		{"the last ones are lost", func() { s.setReadyNodes(map[string]int{}) }, 1},
+	} {
+		step.do()
+		if got := announcements(s); got != step.want {
+			t.Errorf("%s: %d announcements, want %d", step.what, got, step.want)
+		}
+	}
+	s.setReadyNodes(map[string]int{"a": 7})
+	if diff := cmp.Diff(map[string]int{"a": 7}, s.ReadyNodes()); diff != "" {
+		t.Errorf("ready nodes (-want +got):\n%s", diff)
+	}
+}
+
+// TestClusterStateNeverBlocks: with nobody listening, and everybody talking at once.
+func TestClusterStateNeverBlocks(t *testing.T) {
+	s := NewClusterState()
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			for n := range 500 {
+				if (i+n)%2 == 0 {
+					s.setAdmission([]string{})
+					s.setReadyNodes(map[string]int{"a": 1})
+				} else {
+					s.setAdmission([]string{"missing"})
+					s.setReadyNodes(map[string]int{})
+				}
+				s.Known()
+				s.Admission()
+				s.ReadyNodes()
+			}
+		})
+	}
+	group.Wait()
+	if got := announcements(s); got == 0 || got > cap(s.changed) {
+		t.Errorf("%d announcements wait, want at least one and at most %d", got, cap(s.changed))
+	}
+}
+
+// TestClusterStateIsCopied: who reads it cannot change it.
+func TestClusterStateIsCopied(t *testing.T) {
+	s := NewClusterState()
+	s.setAdmission([]string{"a"})
+	s.setReadyNodes(map[string]int{"a": 1})
+	s.Admission()[0] = "x"
+	s.ReadyNodes()["a"] = 9
+	if s.Admission()[0] != "a" || s.ReadyNodes()["a"] != 1 {
+		t.Errorf("a reader changed the state to %v, %v", s.Admission(), s.ReadyNodes())
+	}
+}
