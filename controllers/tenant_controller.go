@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -62,7 +61,7 @@ type TenantReconciler struct {
 // no error, the next attempt sees what they wrote.
 func (r *TenantReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	result, err := r.reconcile(ctx, req)
-	if apierrors.IsConflict(err) {
+	if all(err, apierrors.IsConflict) {
 		ctrl.LoggerFrom(ctx).V(1).Info("somebody else wrote at the same time; trying again", "conflict", err.Error())
 		return ctrl.Result{RequeueAfter: retryStale}, nil
 	}
@@ -96,7 +95,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 		return ctrl.Result{}, err
 	}
 	err = r.act(ctx, t, &d)
-	if apierrors.IsAlreadyExists(err) {
+	if some(err, apierrors.IsAlreadyExists) {
 		if d, err = r.decide(ctx, t, live); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -224,14 +223,6 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 		sooner(max(time.Second, d.plan.Next.Sub(r.Clock.Now())))
 	}
 	return ctrl.Result{RequeueAfter: after}
-}
-
-// retriable drops errors that the next event or requeue takes care of by itself.
-func retriable(err error) error {
-	if err != nil && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return nil
-	}
-	return err
 }
 
 func union(a, b []v1alpha1.ObjectRef) []v1alpha1.ObjectRef {

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -22,13 +23,14 @@ type Applier struct {
 	writer client.Client
 	live   client.Reader
 	owner  string
+	maker  string // owner of Secrets this process makes
 	memory memory
 }
 
 // New returns an applier. It reads from writer's cache, which must hold stripped objects (Strip) of all Kinds, and from
 // live, which asks the API server. owner is the field manager of every write.
 func New(writer client.Client, live client.Reader, owner string) *Applier {
-	return &Applier{writer: writer, live: live, owner: owner}
+	return &Applier{writer: writer, live: live, owner: owner, maker: owner + "-" + rand.String(8)}
 }
 
 // Plan is what to write.
@@ -153,7 +155,7 @@ func (a *Applier) patch(ctx context.Context, want desired) (standing, error) {
 	obj := kinds[want.ref.Kind]()
 	obj.SetNamespace(want.ref.Namespace)
 	obj.SetName(want.ref.Name)
-	err := a.writer.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, want.body), client.FieldOwner(a.owner), client.ForceOwnership)
+	err := a.writer.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, want.body), a.options(want)...)
 	if err != nil {
 		return standing{}, err
 	}
@@ -163,6 +165,16 @@ func (a *Applier) patch(ctx context.Context, want desired) (standing, error) {
 		}
 	}
 	return a.wrote(want.ref, obj), nil
+}
+
+// options are those of a forced apply, but for a Secret that was not there when it was decided on. If another process
+// made one meanwhile, a forced write would replace keys that data is encrypted with. Unforced and under an owner of this
+// process alone, it ends in a conflict, and the next attempt sees what stands.
+func (a *Applier) options(want desired) []client.PatchOption {
+	if want.ref.Kind == "Secret" && want.object.GetResourceVersion() == "" {
+		return []client.PatchOption{client.FieldOwner(a.maker)}
+	}
+	return []client.PatchOption{client.FieldOwner(a.owner), client.ForceOwnership}
 }
 
 // replace overwrites the body of live by the wanted one and drops our labels and annotations that are not wanted. What

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,9 +106,19 @@ func (w *world) patch(ctx context.Context, c client.WithWatch, obj client.Object
 		return err
 	}
 	o := (&client.PatchOptions{}).ApplyOptions(opts)
-	w.owner(o.FieldManager)
-	if patch.Type() != types.ApplyPatchType || o.Force == nil || !*o.Force {
-		w.t.Errorf("patch of type %s, force %v; want a forced server-side apply", patch.Type(), o.Force)
+	forced := o.Force != nil && *o.Force
+	if made := strings.HasPrefix(o.FieldManager, v1alpha1.OperatorName+"-"); made {
+		if RefOf(obj).Kind != "Secret" || forced {
+			w.t.Errorf("%s is applied as %s, force %v; only a Secret nobody saw is, and unforced", RefOf(obj).Kind, o.FieldManager, forced)
+		}
+	} else {
+		w.owner(o.FieldManager)
+		if !forced {
+			w.t.Errorf("%s is not forced", RefOf(obj).Kind)
+		}
+	}
+	if patch.Type() != types.ApplyPatchType {
+		w.t.Errorf("patch of type %s; want server-side apply", patch.Type())
 	}
 	ref, wanted := RefOf(obj), pinned(w.t, obj, patch)
 	before := w.read(ref)

@@ -86,9 +86,14 @@ var _ = Describe("what somebody else does", Ordered, func() {
 		Expect(running.Kill()).To(Succeed())
 		Expect(admin.Delete(ctx, &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "hipaatenant-placement"}})).To(Succeed())
 		startOperator(ctx, "--admission-policies=verify")
-		Eventually(state(ctx, name, v1alpha1.ConditionAdmissionEnforced)).Should(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
-		Eventually(state(ctx, name, v1alpha1.ConditionReady)).Should(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
-		Expect(condition(get(ctx, name), v1alpha1.ConditionAdmissionEnforced).Message).To(ContainSubstring("hipaatenant-placement"))
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(running.Kill()).To(Succeed())
+			startOperator(ctx)
+		})
+		Eventually(func() string { return condition(get(ctx, name), v1alpha1.ConditionAdmissionEnforced).Message }).
+			Should(ContainSubstring("hipaatenant-placement"))
+		Expect(state(ctx, name, v1alpha1.ConditionAdmissionEnforced)()).To(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
+		Expect(state(ctx, name, v1alpha1.ConditionReady)()).To(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
 		By("making no new namespace meanwhile")
 		create(ctx, fixture.Tenant("drift-early"))
 		Eventually(state(ctx, "drift-early", v1alpha1.ConditionReady)).Should(Equal("False/" + v1alpha1.ReasonWaiting))
