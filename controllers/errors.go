@@ -11,7 +11,7 @@ import (
 // leaves takes joined errors apart. The predicates of apierrors look at the first error of a join only.
 func leaves(err error) []error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		joined, ok := e.(interface{ Unwrap() []error }) //nolint:errorlint // this is the walk that errors.As would do
+		joined, ok := e.(interface{ Unwrap() []error })
 		if !ok {
 			continue
 		}
