@@ -34,8 +34,10 @@ down: ## Stop the local cluster and the operator, and remove their data.
 ##@ Check
 
 .PHONY: test
-test: cluster-bin bin/helm ## Run all tests with the race detector; TESTFLAGS are added.
-	go test -race $(TESTFLAGS) ./...
+test: cluster-bin bin/helm ## Run all tests with the race detector; TESTFLAGS are added. Ends with the result lines.
+	@lines="$$(mktemp)"; trap 'rm -f "$$lines"' EXIT; \
+		HIPAA_TEST_LINES="$$lines" go test -race $(TESTFLAGS) ./...; status=$$?; \
+		sort "$$lines"; exit $$status
 
 .PHONY: bench
 bench: cluster-bin ## Measure speed and memory against the floors; BENCHFLAGS are added.
