@@ -134,7 +134,12 @@ func (r *AdmissionReconciler) tell(policy admission.Object, p admission.Problem,
 		r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeNormal, "AdmissionPolicyInstalled", "Install", "%s %s", p.Kind, p.Name)
 		return
 	}
-	r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeWarning, "AdmissionPolicyRestored", "Restore", "%s", p.String())
+	// Events of one action on one object become a series that keeps the first note: a removal and an alteration are told apart.
+	action := "Replace"
+	if p.Reason == admission.Missing {
+		action = "Recreate"
+	}
+	r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeWarning, "AdmissionPolicyRestored", action, "%s", p.String())
 }
 
 func (r *AdmissionReconciler) put(ctx context.Context, want, standing admission.Object) error {

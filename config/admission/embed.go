@@ -11,3 +11,8 @@ import "embed"
 //
 //go:embed *.yaml
 var Files embed.FS
+
+// Guard is the policy that keeps the others standing. Only an API server's disk can hold it, so it is not one of Files.
+//
+//go:embed static/guard.yaml
+var Guard []byte

@@ -41,8 +41,8 @@ var identityPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9:._@/+=,-]{0,253
 func Load(identity string) ([]Object, error) { return load(policies.Files, identity) }
 
 func load(files fs.FS, identity string) ([]Object, error) {
-	if !identityPattern.MatchString(identity) {
-		return nil, fmt.Errorf("expected a user name such as %s for the operator, found %q: use letters, digits and :._@/+=,- only", DefaultIdentity, identity)
+	if err := checkIdentity(identity); err != nil {
+		return nil, err
 	}
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
@@ -54,7 +54,7 @@ func load(files fs.FS, identity string) ([]Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := decode(bytes.ReplaceAll(text, []byte(DefaultIdentity), []byte(identity)))
+		found, err := Decode(bytes.ReplaceAll(text, []byte(DefaultIdentity), []byte(identity)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -66,8 +66,15 @@ func load(files fs.FS, identity string) ([]Object, error) {
 	return objects, nil
 }
 
-// decode reads one file.
-func decode(text []byte) ([]Object, error) {
+func checkIdentity(identity string) error {
+	if !identityPattern.MatchString(identity) {
+		return fmt.Errorf("expected a user name such as %s for the operator, found %q: use letters, digits and :._@/+=,- only", DefaultIdentity, identity)
+	}
+	return nil
+}
+
+// Decode reads a stream of policies and bindings in YAML.
+func Decode(text []byte) ([]Object, error) {
 	var objects []Object
 	for documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text))); ; {
 		document, err := documents.Read()

@@ -157,7 +157,7 @@ func TestEveryFileIsOnePolicyAndItsBinding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			objects, err := decode(text)
+			objects, err := Decode(text)
 			if err != nil {
 				t.Fatal(err)
 			}
