@@ -137,14 +137,18 @@ func (e *Env) installTypes(ctx context.Context) error {
 		if err := yaml.Unmarshal(text, crd); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if err := e.Admin.Create(ctx, crd); err != nil {
-			return err
-		}
-		if err := Await(ctx, "type "+crd.Name, func(ctx context.Context) error { return e.established(ctx, crd.Name) }); err != nil {
+		if err := e.installType(ctx, crd); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (e *Env) installType(ctx context.Context, crd *apiextensionsv1.CustomResourceDefinition) error {
+	if err := e.Admin.Create(ctx, crd); err != nil {
+		return err
+	}
+	return Await(ctx, "type "+crd.Name, func(ctx context.Context) error { return e.established(ctx, crd.Name) })
 }
 
 func (e *Env) established(ctx context.Context, name string) error {

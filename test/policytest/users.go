@@ -104,7 +104,10 @@ func (e *Env) prepareUsers(ctx context.Context) error {
 		}),
 		// Not "*": that would include verb use on emergencyaccesses.hipaatenant.dev.
 		&rbacv1.ClusterRole{ObjectMeta: objectMeta(everythingRole), Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{"", "apps", "autoscaling", "batch", "networking.k8s.io", "policy", "rbac.authorization.k8s.io"},
+			APIGroups: []string{
+				"", "apps", "autoscaling", "batch", "discovery.k8s.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io",
+				"networking.k8s.io", "policy", "rbac.authorization.k8s.io",
+			},
 			Resources: []string{"*"},
 			Verbs:     []string{"*"},
 		}}},

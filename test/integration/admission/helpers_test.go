@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
@@ -57,6 +58,16 @@ func decided(request pt.Request) pt.Request {
 		})
 		return errors.Join(err, last)
 	}
+}
+
+// formerly creates an object the policies refuse, before the namespace is the tenant's.
+func formerly(text string) pt.Request {
+	return pt.InOrder(
+		pt.Patch(self, types.JSONPatchType, noTenant),
+		pt.Eventually("the namespace to be nobody's", pt.Create(text)),
+		pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/tenant":"`+pt.Tenant+`"}}}`),
+		untilRefusedOnly(pt.DryRun(text)),
+	)
 }
 
 func concat(parts ...[]pt.Row) []pt.Row { return slices.Concat(parts...) }

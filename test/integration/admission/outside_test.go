@@ -13,6 +13,7 @@ import (
 
 // What is refused inside a tenant is nobody's business outside: every refused row runs again in a namespace of no tenant.
 var (
+	_ = exposureTable.OutsideSpecs(environment)
 	_ = networkTable.OutsideSpecs(environment)
 	_ = placementBindTable.OutsideSpecs(environment)
 	_ = tenancyTable.OutsideSpecs(environment)

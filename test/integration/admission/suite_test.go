@@ -25,7 +25,7 @@ var env *pt.Env
 func environment() *pt.Env { return env }
 
 // tables are the policies', in the order of their files.
-var tables = []pt.Table{configTable, networkTable, placementTable, placementBindTable, tenancyTable, workloadTable}
+var tables = []pt.Table{configTable, exposureTable, networkTable, placementTable, placementBindTable, tenancyTable, workloadTable}
 
 func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -44,6 +44,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	}
 	env, err = pt.New(ctx, c)
 	Expect(err).NotTo(HaveOccurred())
+	Expect(env.InstallForeignTypes(ctx)).To(Succeed())
 	var canaries []pt.Row
 	for _, table := range tables {
 		canaries = append(canaries, table.Canary())
