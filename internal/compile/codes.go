@@ -22,6 +22,8 @@ const (
 	CodeStorageClassNotAllowed = "StorageClassNotAllowed"
 	// CodeAllowlistTooWide: an allowlist entry is wider than the profile permits.
 	CodeAllowlistTooWide = "AllowlistTooWide"
+	// CodeAllowlistSubtracted: link-local and metadata addresses were taken out of an allowlist entry.
+	CodeAllowlistSubtracted = "AllowlistSubtracted"
 	// CodeBAAIncomplete: a party has not signed.
 	CodeBAAIncomplete = "BAAIncomplete"
 	// CodeBAALapsed: the agreement is not in force.

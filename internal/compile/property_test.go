@@ -199,7 +199,7 @@ func (w world) checkPolicy(t *testing.T, p *Plan, c *acnet.NetworkPolicyApplyCon
 		t.Errorf("%s states policyTypes %v, want %v", *c.Name, c.Spec.PolicyTypes, both)
 	}
 	for _, rule := range c.Spec.Ingress {
-		w.checkPeers(t, *c.Name, rule.From, nil)
+		w.checkPeers(t, *c.Name, rule.From, parsed(neverReached))
 	}
 	for _, rule := range c.Spec.Egress {
 		w.checkPeers(t, *c.Name, rule.To, append(parsed(neverReached), w.closed(p)...))

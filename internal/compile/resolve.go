@@ -54,7 +54,7 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	r.resolveAllowlist(p)
 	r.resolveAssociates(f, p)
 	r.resolveMailbox(p)
-	r.resolveAPI()
+	r.resolveAPI(p)
 	r.resolveQuota()
 	r.resolveRoles(f, p)
 	r.admitLimits(p)
@@ -156,15 +156,24 @@ func (r *resolved) resolveStorage(p *Plan) {
 	r.classes = slices.Sorted(slices.Values(asked))
 }
 
+// resolveAllowlist lets link-local and metadata addresses in as little as out: whoever sends from one poses as the node
+// or as the cloud it runs in.
 func (r *resolved) resolveAllowlist(p *Plan) {
 	for i, c := range r.tenant.Spec.IPAllowlist {
+		path := fmt.Sprintf("spec.ipAllowlist[%d]", i)
 		if limit, wide := tooWide(c, r.profile.Spec.IPAllowlist); wide {
-			p.find(v1alpha1.SeverityError, CodeAllowlistTooWide, fmt.Sprintf("spec.ipAllowlist[%d]", i),
-				"%s is wider than /%d, the widest profile %s permits", c, limit, r.profile.Name)
+			p.find(v1alpha1.SeverityError, CodeAllowlistTooWide, path, "%s is wider than /%d, the widest profile %s permits", c, limit, r.profile.Name)
+			continue
 		}
-		r.allowlist = append(r.allowlist, string(c))
+		left := subtract([]v1alpha1.CIDR{c}, nil)
+		if len(left) != 1 || left[0] != string(c) {
+			p.find(v1alpha1.SeverityWarning, CodeAllowlistSubtracted, path,
+				"link-local and metadata addresses in %s stay closed; let in is %s", c, orNothing(left))
+		}
+		r.allowlist = append(r.allowlist, left...)
 	}
 	slices.Sort(r.allowlist)
+	r.allowlist = slices.Compact(r.allowlist)
 }
 
 func (r *resolved) resolveQuota() {

@@ -203,12 +203,19 @@ func (r *resolved) resolveMailbox(p *Plan) {
 	r.mailbox = &opening{name: string(m.Host), rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: m.Port, Protocol: "TCP"}}}}}
 }
 
-func (r *resolved) resolveAPI() {
-	if api := r.profile.Spec.KubernetesAPI; api != nil {
-		if cidrs := subtract(api.CIDRs, r.closed); len(cidrs) > 0 {
-			r.api = &opening{name: "kubernetes", rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: api.Port, Protocol: "TCP"}}}}}
-		}
+// resolveAPI opens the API server where the profile says so, and where no disabled channel says otherwise.
+func (r *resolved) resolveAPI(p *Plan) {
+	api := r.profile.Spec.KubernetesAPI
+	if api == nil {
+		return
 	}
+	rule := openRule{cidrs: subtract(api.CIDRs, r.closed), ports: r.withoutDisabled([]v1alpha1.Port{{Port: api.Port, Protocol: "TCP"}})}
+	if len(rule.cidrs) == 0 || len(rule.ports) == 0 {
+		p.find(v1alpha1.SeverityWarning, CodeEndpointSubtracted, "profile spec.kubernetesAPI",
+			"the API server of profile %s stays closed: disabled channels and metadata ranges leave nothing of it", r.profile.Name)
+		return
+	}
+	r.api = &opening{name: "kubernetes", rules: []openRule{rule}}
 }
 
 // egress is every network a tenant's own egress rules may name.
