@@ -36,7 +36,9 @@ down: ## Stop the local cluster and the operator, and remove their data.
 .PHONY: test
 test: cluster-bin bin/helm ## Run all tests with the race detector; TESTFLAGS are added. Ends with the result lines.
 	@lines="$$(mktemp)"; trap 'rm -f "$$lines"' EXIT; \
-		HIPAA_TEST_LINES="$$lines" go test -race $(TESTFLAGS) ./...; status=$$?; \
+		export HIPAA_TEST_LINES="$$lines"; \
+		go test -race $(TESTFLAGS) ./...; status=$$?; \
+		(cd test/oracle && go test -race $(TESTFLAGS) ./...) || status=1; \
 		sort "$$lines"; exit $$status
 
 .PHONY: bench
@@ -55,6 +57,7 @@ generate-check: generate
 .PHONY: lint
 lint: bin/golangci-lint ## Lint: the walls between the floors, the size budgets, and the usual.
 	bin/golangci-lint run ./...
+	cd test/oracle && $(CURDIR)/bin/golangci-lint run ./...
 
 ##@ Build
 
