@@ -16,6 +16,7 @@ var (
 	_ = exposureTable.OutsideSpecs(environment)
 	_ = networkTable.OutsideSpecs(environment)
 	_ = placementBindTable.OutsideSpecs(environment)
+	_ = storageTable.OutsideSpecs(environment)
 	_ = tenancyTable.OutsideSpecs(environment)
 	_ = workloadTable.OutsideSpecs(environment)
 )

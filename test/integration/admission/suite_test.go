@@ -25,7 +25,7 @@ var env *pt.Env
 func environment() *pt.Env { return env }
 
 // tables are the policies', in the order of their files.
-var tables = []pt.Table{configTable, exposureTable, networkTable, placementTable, placementBindTable, tenancyTable, workloadTable}
+var tables = []pt.Table{configTable, exposureTable, networkTable, placementTable, placementBindTable, storageTable, tenancyTable, workloadTable}
 
 func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
