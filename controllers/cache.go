@@ -17,8 +17,9 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 )
 
-// CacheOptions says what the operator watches: its own kinds, nodes, and of everything else only what carries its label
-// or one of its fixed names, without bodies. A Secret or ConfigMap of another name is never read, and RBAC forbids it.
+// CacheOptions says what the operator watches: its own kinds, nodes, network policies and role bindings, and of everything
+// else only what carries its label or one of its fixed names, without bodies. A Secret or ConfigMap of another name is
+// never read, and RBAC forbids it.
 func CacheOptions() cache.Options {
 	managed := labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})
 	owned := labels.NewSelector()
@@ -33,10 +34,10 @@ func CacheOptions() cache.Options {
 	maps.Copy(byObject, map[client.Object]cache.ByObject{
 		&corev1.Node{}:                {Transform: stripNode},
 		&corev1.Namespace{}:           {Label: owned, Transform: apply.Strip},
-		&networkingv1.NetworkPolicy{}: {Label: managed, Transform: apply.Strip},
+		&networkingv1.NetworkPolicy{}: {Transform: stripOwn},
 		&corev1.ResourceQuota{}:       {Label: managed, Transform: apply.Strip},
 		&corev1.LimitRange{}:          {Label: managed, Transform: apply.Strip},
-		&rbacv1.RoleBinding{}:         {Label: managed, Transform: apply.Strip},
+		&rbacv1.RoleBinding{}:         {Transform: stripOwn},
 		&corev1.ConfigMap{}:           {Field: name(v1alpha1.ConfigMapConfig), Transform: apply.Strip},
 		&corev1.Secret{}:              {Field: name(v1alpha1.SecretKeyset), Transform: apply.Strip},
 	})

@@ -26,7 +26,7 @@ import (
 // How soon to look again when no watch will tell.
 const (
 	retryWaiting = 10 * time.Second      // a namespace that terminates, a KMS that is down
-	retryRefused = time.Minute           // a KMS that says no, until somebody makes the key or grants its use
+	retryRefused = time.Minute           // a KMS that says no, or a namespace of somebody else: until people have acted
 	retryStale   = 50 * time.Millisecond // the cache has not seen the last status write
 	confirmAfter = 10 * time.Second      // that the cache has seen the last writes
 )
@@ -213,7 +213,7 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 	if len(d.plan.Waiting) > 0 || d.inputs.Keys.Reason == v1alpha1.ReasonKMSUnreachable {
 		sooner(retryWaiting)
 	}
-	if d.inputs.Keys.Reason == v1alpha1.ReasonKMSRefused {
+	if d.inputs.Keys.Reason == v1alpha1.ReasonKMSRefused || conflicting(d.plan) {
 		sooner(retryRefused)
 	}
 	if len(d.written) > 0 {
@@ -223,6 +223,12 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 		sooner(max(time.Second, d.plan.Next.Sub(r.Clock.Now())))
 	}
 	return ctrl.Result{RequeueAfter: after}
+}
+
+// conflicting says that a namespace of somebody else is in the way. The cache holds the tenants' namespaces only, so no watch
+// tells when it is gone.
+func conflicting(p *compile.Plan) bool {
+	return slices.ContainsFunc(p.Findings, func(f v1alpha1.Finding) bool { return f.Code == compile.CodeNamespaceConflict })
 }
 
 func union(a, b []v1alpha1.ObjectRef) []v1alpha1.ObjectRef {

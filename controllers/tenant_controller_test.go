@@ -34,6 +34,7 @@ func TestNext(t *testing.T) {
 		"a fact is missing":                {compile.Plan{Waiting: []string{"x"}}, "", nil, retryWaiting},
 		"the KMS is away":                  {compile.Plan{}, v1alpha1.ReasonKMSUnreachable, nil, retryWaiting},
 		"the KMS says no":                  {compile.Plan{}, v1alpha1.ReasonKMSRefused, nil, retryRefused},
+		"a namespace is somebody else's":   {compile.Plan{Findings: []v1alpha1.Finding{{Code: compile.CodeNamespaceConflict}}}, "", nil, retryRefused},
 		"a keyset is foreign":              {compile.Plan{}, v1alpha1.ReasonForeignKeyMaterial, nil, 0},
 		"something was written":            {compile.Plan{}, "", written, confirmAfter},
 		"a date lies ahead":                {compile.Plan{Next: noon.Add(48 * time.Hour)}, "", nil, 48 * time.Hour},
@@ -185,7 +186,7 @@ func TestReconcileOfTenantsThatAreNotApplied(t *testing.T) {
 		"a region that is not eligible": {func(h *v1alpha1.HIPAATenant) { h.Spec.Region = "eu-west-1" },
 			[]client.Object{defaultProfile()}, v1alpha1.ReasonInvalid, 0, []string{"patch HIPAATenant acme", "update status HIPAATenant acme"}},
 		"another tenant's namespace": {nil, []client.Object{defaultProfile(), namespaceOf("acme", "birch", "u-birch", v1alpha1.GateOpen)},
-			v1alpha1.ReasonNamespaceConflict, 0, []string{"patch HIPAATenant acme", "update status HIPAATenant acme"}},
+			v1alpha1.ReasonNamespaceConflict, retryRefused, []string{"patch HIPAATenant acme", "update status HIPAATenant acme"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			subject := tenant()

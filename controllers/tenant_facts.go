@@ -42,8 +42,10 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 	}
 	f.Associates = byName(associates.Items)
 	var err error
-	f.Namespaces, err = r.readNamespaces(ctx, t, from)
-	return f, err
+	if f.Namespaces, err = r.readNamespaces(ctx, t, from); err != nil {
+		return f, err
+	}
+	return f, r.readStrangers(ctx, t, &f)
 }
 
 func byName(list []v1alpha1.BusinessAssociate) map[string]*v1alpha1.BusinessAssociate {

@@ -34,7 +34,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})
 	for _, kind := range apply.Kinds() {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(tenantOf), builder.WithPredicates(r.drift()))
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(r.concerned), builder.WithPredicates(r.drift()))
 	}
 	return b.Complete(r)
 }
@@ -49,6 +49,17 @@ func (r *TenantReconciler) drift() predicate.Predicate {
 			return true
 		},
 	}
+}
+
+// concerned are the tenant an object's label names and the one in whose namespace it stands. They differ when somebody
+// else wrote the label, or took it off.
+func (r *TenantReconciler) concerned(ctx context.Context, obj client.Object) []reconcile.Request {
+	requests := tenantOf(ctx, obj)
+	host := &corev1.Namespace{}
+	if obj.GetNamespace() == "" || r.Client.Get(ctx, client.ObjectKey{Name: obj.GetNamespace()}, host) != nil {
+		return requests // the cache holds the namespaces of tenants only
+	}
+	return append(requests, tenantOf(ctx, host)...)
 }
 
 func tenantOf(_ context.Context, obj client.Object) []reconcile.Request {

@@ -74,6 +74,10 @@ const (
 	ReasonPoliciesMissing = "PoliciesMissing"
 	// ReasonPolicyWritten: the network policies stand; whether the network plug-in enforces them was not probed.
 	ReasonPolicyWritten = "PolicyWritten"
+	// ReasonNetworkPolicyTooWide: a network policy of somebody else opens more than the tenant may.
+	ReasonNetworkPolicyTooWide = "NetworkPolicyTooWide"
+	// ReasonAccessTooWide: a role binding of somebody else lets in others than the tenant's people.
+	ReasonAccessTooWide = "AccessTooWide"
 	// ReasonRegionWithoutNodes: placement is enforced, and one of the regions has no ready node.
 	ReasonRegionWithoutNodes = "RegionWithoutNodes"
 	// ReasonKMSWrapped: data keys are wrapped by an external KMS.

@@ -52,6 +52,10 @@ const (
 	CodeShredNotAvailable = "ShredNotAvailable"
 	// CodeEvictNotAvailable: the profile asks for misplaced pods to be evicted, and they are not looked for yet.
 	CodeEvictNotAvailable = "EvictNotAvailable"
+	// CodeNetworkPolicyTooWide: a network policy of somebody else opens more than the tenant may.
+	CodeNetworkPolicyTooWide = "NetworkPolicyTooWide"
+	// CodeAccessTooWide: a role binding of somebody else names everybody, or a service account of another namespace.
+	CodeAccessTooWide = "AccessTooWide"
 	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
 	CodeKeysetMissing = "KeysetMissing"
 )

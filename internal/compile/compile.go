@@ -70,6 +70,7 @@ func (r *resolved) compileNamespace(name string, f Facts, config configDocument,
 	r.keyset(name, f, p)
 	config.configMap(name, p)
 	r.roleBindings(name, f, p)
+	r.judgeStrangers(name, f, p)
 }
 
 // Retire is the plan for a tenant that is being deleted: every namespace it remembers is quarantined and keeps its

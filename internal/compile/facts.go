@@ -21,6 +21,8 @@ type Facts struct {
 	// Namespaces that exist, by name: at least those the tenant names or remembers. One that is missing here does not
 	// exist.
 	Namespaces map[string]Namespace
+	// Strangers are what others made in the tenant's namespaces, by namespace.
+	Strangers map[string]Strangers
 	// ReadyNodes counts ready nodes by region; nil when nodes were not read.
 	ReadyNodes map[string]int
 	// Keysets are the documents to stand in Secret hipaa-keyset, by namespace. A namespace that is missing here gets no

@@ -23,6 +23,7 @@ type story struct {
 	Associates map[string]*v1alpha1.BusinessAssociate `json:"associates"`
 	Facts      struct {
 		Namespaces          map[string]Namespace `json:"namespaces"`
+		Strangers           map[string]Strangers `json:"strangers"`
 		ReadyNodes          map[string]int       `json:"readyNodes"`
 		Keysets             []string             `json:"keysets"`
 		AdmissionNotInForce bool                 `json:"admissionNotInForce"`
@@ -93,7 +94,7 @@ func read(t *testing.T, path string) story {
 
 func (s story) facts() Facts {
 	f := Facts{
-		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, ReadyNodes: s.Facts.ReadyNodes,
+		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, Strangers: s.Facts.Strangers, ReadyNodes: s.Facts.ReadyNodes,
 		Keysets: map[string]Keyset{}, AdmissionEnforced: !s.Facts.AdmissionNotInForce,
 		OperatorNamespace: v1alpha1.OperatorNamespace, Now: s.Facts.Now,
 	}

@@ -37,6 +37,20 @@ func (r *resolved) checkNamespaces(f Facts, p *Plan) {
 		case !adopt && !remembers(r.tenant, name, n):
 			p.find(v1alpha1.SeverityError, CodeNamespaceConflict, path,
 				"namespace %s exists and belongs to no tenant: choose another name, or set adopt: true to take it over", name)
+		default:
+			r.checkPosing(name, f, p)
+		}
+	}
+}
+
+// checkPosing refuses to take over a namespace with objects that carry the operator's label: once it is taken over, nobody
+// but the operator could change them, and the operator knows nothing of them.
+func (r *resolved) checkPosing(name string, f Facts, p *Plan) {
+	for _, kind := range []string{kindNetworkPolicy, kindRoleBinding} {
+		if list := r.posing(kind, f.Strangers[name], p); len(list) > 0 {
+			p.find(v1alpha1.SeverityError, CodeNamespaceConflict, "spec.namespaces",
+				"namespace %s cannot be taken over: it holds %s %s; delete them, or remove their label %s, first",
+				name, kind, strings.Join(list, "; "), v1alpha1.LabelManagedBy)
 		}
 	}
 }

@@ -41,6 +41,15 @@ func subtract(allowed []v1alpha1.CIDR, removed []v1alpha1.CIDR) []string {
 
 // union merges lists of CIDRs into the shortest sorted list that covers the same addresses.
 func union(lists ...[]string) []string {
+	var out []string
+	for _, p := range ipSet(lists...).Prefixes() {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// ipSet is empty when it cannot be built: then nothing lies inside.
+func ipSet(lists ...[]string) *netipx.IPSet {
 	var b netipx.IPSetBuilder
 	for _, list := range lists {
 		for _, c := range list {
@@ -51,13 +60,15 @@ func union(lists ...[]string) []string {
 	}
 	set, err := b.IPSet()
 	if err != nil {
-		return nil
+		return &netipx.IPSet{}
 	}
-	var out []string
-	for _, p := range set.Prefixes() {
-		out = append(out, p.String())
-	}
-	return out
+	return set
+}
+
+// covers says that every address of the network lies in the set.
+func covers(set *netipx.IPSet, cidr string) bool {
+	p, err := netip.ParsePrefix(cidr)
+	return err == nil && set.ContainsPrefix(p.Masked())
 }
 
 // tooWide says whether a network's prefix is shorter than the profile permits: 8 for IPv4 and 32 for IPv6 unless it

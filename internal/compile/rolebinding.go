@@ -12,6 +12,8 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
+const kindRoleBinding = "RoleBinding." + rbacv1.GroupName
+
 // roleBindings binds each role's unexpired subjects to its narrow ClusterRole (45 CFR 164.308(a)(4)(ii)(B)).
 func (r *resolved) roleBindings(namespace string, f Facts, p *Plan) {
 	subjects := map[v1alpha1.Role][]v1alpha1.Subject{}
@@ -22,7 +24,7 @@ func (r *resolved) roleBindings(namespace string, f Facts, p *Plan) {
 	}
 	for _, role := range slices.Sorted(maps.Keys(subjects)) {
 		name := v1alpha1.RoleBindingPrefix + strings.ToLower(string(role))
-		p.write(WaveAccess, v1alpha1.ObjectRef{Kind: "RoleBinding.rbac.authorization.k8s.io", Namespace: namespace, Name: name},
+		p.write(WaveAccess, v1alpha1.ObjectRef{Kind: kindRoleBinding, Namespace: namespace, Name: name},
 			acrbac.RoleBinding(name, namespace).
 				WithLabels(managedLabels(r.tenant.Name)).
 				WithRoleRef(acrbac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").

@@ -94,6 +94,9 @@ func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	if !in.Applied.clean() {
 		return kept(in, kind)
 	}
+	if f, found := finding(in.Plan, compile.CodeNetworkPolicyTooWide); found {
+		return condition(kind, no, v1alpha1.ReasonNetworkPolicyTooWide, f.Path+": "+f.Message)
+	}
 	return condition(kind, unknown, v1alpha1.ReasonPolicyWritten,
 		"the network policies stand; whether the network plug-in enforces them has not been probed")
 }
@@ -121,7 +124,11 @@ func encryptionReady(in Inputs, s v1alpha1.HIPAATenantStatus) metav1.Condition {
 }
 
 func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
-	return standing(in, v1alpha1.ConditionAccessBound, "RoleBinding.rbac.authorization.k8s.io", "the role bindings stand")
+	c := standing(in, v1alpha1.ConditionAccessBound, "RoleBinding.rbac.authorization.k8s.io", "the role bindings stand")
+	if f, found := finding(in.Plan, compile.CodeAccessTooWide); found && c.Status == yes {
+		return condition(c.Type, no, v1alpha1.ReasonAccessTooWide, f.Path+": "+f.Message)
+	}
+	return c
 }
 
 func configDelivered(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {

@@ -60,6 +60,12 @@ func invalid(code string) func(*Inputs) {
 	}
 }
 
+func found(severity v1alpha1.Severity, code string) func(*Inputs) {
+	return func(in *Inputs) {
+		in.Plan.Findings = append(in.Plan.Findings, v1alpha1.Finding{Severity: severity, Code: code, Path: "spec.x", Message: "not so"})
+	}
+}
+
 // TestConditions: one change to an undisturbed run, and the conditions it must show, as Type=Status/Reason.
 func TestConditions(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -71,6 +77,21 @@ func TestConditions(t *testing.T) {
 			"PlacementEnforced=True/Enforced", "NetworkIsolated=Unknown/PolicyWritten", "EncryptionReady=True/KMSWrapped",
 			"AccessBound=True/Enforced", "ConfigDelivered=True/Enforced", "Reconciling=", "Stalled=",
 		}},
+		"a network policy of somebody else is too wide": {
+			found(v1alpha1.SeverityWarning, compile.CodeNetworkPolicyTooWide),
+			[]string{"NetworkIsolated=False/NetworkPolicyTooWide", "AccessBound=True/Enforced", "Ready=False/NetworkPolicyTooWide", "Reconciling="},
+		},
+		"a role binding of somebody else is too wide": {
+			found(v1alpha1.SeverityWarning, compile.CodeAccessTooWide),
+			[]string{"AccessBound=False/AccessTooWide", "NetworkIsolated=Unknown/PolicyWritten", "Ready=False/AccessTooWide", "Reconciling="},
+		},
+		"a role binding of somebody else, and the operator's could not be written": {
+			func(in *Inputs) {
+				found(v1alpha1.SeverityWarning, compile.CodeAccessTooWide)(in)
+				failed("RoleBinding.rbac.authorization.k8s.io")(in)
+			},
+			[]string{"AccessBound=False/Failed", "Ready=False/Failed"},
+		},
 		"software key": {
 			func(in *Inputs) { in.Keys.Statuses[0].Assurance = v1alpha1.ReasonSoftwareKey },
 			[]string{"EncryptionReady=True/SoftwareKey", "Ready=True/Ready"},

@@ -35,7 +35,7 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	It("is undone when the guarding policies are gone", func(ctx SpecContext) {
 		Expect(running.Kill()).To(Succeed())
 		startOperator(ctx, "--admission-policies=verify")
-		tearDownPolicies(ctx)
+		tearDownPolicies(ctx, name)
 		Eventually(state(ctx, name, v1alpha1.ConditionAdmissionEnforced)).Should(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
 		stood := objects(ctx, get(ctx, name))
 		for _, damage := range damages {
@@ -106,12 +106,13 @@ var _ = Describe("what somebody else does", Ordered, func() {
 })
 
 // tearDownPolicies removes the bindings of all validating policies, as an administrator could, and waits until none
-// is in force.
-func tearDownPolicies(ctx SpecContext) {
+// is in force in the namespace.
+func tearDownPolicies(ctx SpecContext, namespace string) {
 	GinkgoHelper()
 	Expect(admin.DeleteAllOf(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{},
 		client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})).To(Succeed())
-	Eventually(func() error { return admin.Delete(ctx, policy(v1alpha1.PolicyDefaultDeny), client.DryRunAll) }).Should(Succeed())
+	deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PolicyDefaultDeny}}
+	Eventually(func() error { return admin.Delete(ctx, deny, client.DryRunAll) }).Should(Succeed())
 }
 
 func policy(name string) *networkingv1.NetworkPolicy {

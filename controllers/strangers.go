@@ -1,0 +1,70 @@
+package controllers
+
+import (
+	"context"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+)
+
+// stripOwn is the cache transform of kinds that tenants make too. What carries the operator's label becomes a digest; of the
+// rest stays what it opens, because somebody has to judge that. It may be called again on what it returned.
+func stripOwn(in any) (any, error) {
+	obj, ok := in.(client.Object)
+	if !ok {
+		return in, nil
+	}
+	if labelled(obj) {
+		return apply.Strip(in)
+	}
+	obj.SetManagedFields(nil)
+	obj.SetAnnotations(nil)
+	return obj, nil
+}
+
+func labelled(obj client.Object) bool {
+	return obj.GetLabels()[v1alpha1.LabelManagedBy] == v1alpha1.OperatorName
+}
+
+// readStrangers looks up what stands in the namespaces a tenant names, whoever made it. Compile knows what is its own.
+func (r *TenantReconciler) readStrangers(ctx context.Context, t *v1alpha1.HIPAATenant, f *compile.Facts) error {
+	f.Strangers = map[string]compile.Strangers{}
+	for _, name := range compile.NamespaceNames(t) {
+		if _, exists := f.Namespaces[name]; !exists {
+			continue
+		}
+		var (
+			policies networkingv1.NetworkPolicyList
+			bindings rbacv1.RoleBindingList
+			found    = compile.NewStrangers()
+		)
+		for _, list := range []client.ObjectList{&policies, &bindings} {
+			if err := r.Client.List(ctx, list, client.InNamespace(name), client.UnsafeDisableDeepCopy); err != nil {
+				return err
+			}
+		}
+		for i := range policies.Items {
+			p := &policies.Items[i]
+			if labelled(p) {
+				found.Labelled[apply.RefOf(p)] = true
+				continue
+			}
+			found.Policies[p.Name] = p.Spec
+		}
+		for i := range bindings.Items {
+			b := &bindings.Items[i]
+			if labelled(b) {
+				found.Labelled[apply.RefOf(b)] = true
+				continue
+			}
+			found.Subjects[b.Name] = b.Subjects
+		}
+		f.Strangers[name] = found
+	}
+	return nil
+}
