@@ -18,14 +18,11 @@ const kindNamespace = "Namespace"
 func (r *resolved) checkNamespaces(f Facts, p *Plan) {
 	for i, name := range NamespaceNames(r.tenant) {
 		path := fmt.Sprintf("spec.namespaces[%d].name", i)
-		adopt := i < len(r.tenant.Spec.Namespaces) && r.tenant.Spec.Namespaces[i].Adopt
-		if slices.Contains(r.reserved(f), name) {
-			p.find(v1alpha1.SeverityError, CodeNamespaceReserved, path,
-				"namespace %s belongs to the operator or to shared services of profile %s: choose another name", name, r.profile.Name)
-			continue
-		}
 		n, exists := f.Namespaces[name]
 		switch {
+		case slices.Contains(r.reserved(f), name):
+			p.find(v1alpha1.SeverityError, CodeNamespaceReserved, path,
+				"namespace %s belongs to the operator or to shared services of profile %s: choose another name", name, r.profile.Name)
 		case !exists && !f.AdmissionEnforced:
 			p.wait("the admission policies: namespace %s is not created before they are in force", name)
 		case !exists:
@@ -34,13 +31,18 @@ func (r *resolved) checkNamespaces(f Facts, p *Plan) {
 		case n.Tenant() == r.tenant.Name:
 		case n.Tenant() != "":
 			p.find(v1alpha1.SeverityError, CodeNamespaceConflict, path, "namespace %s belongs to tenant %s: choose another name", name, n.Tenant())
-		case !adopt && !remembers(r.tenant, name, n):
+		case !r.adopts(i) && !remembers(r.tenant, name, n):
 			p.find(v1alpha1.SeverityError, CodeNamespaceConflict, path,
 				"namespace %s exists and belongs to no tenant: choose another name, or set adopt: true to take it over", name)
 		default:
 			r.checkPosing(name, f, p)
 		}
 	}
+}
+
+// adopts says whether the spec asks to take over its i-th namespace.
+func (r *resolved) adopts(i int) bool {
+	return i < len(r.tenant.Spec.Namespaces) && r.tenant.Spec.Namespaces[i].Adopt
 }
 
 // checkPosing refuses to take over a namespace with objects that carry the operator's label: once it is taken over, nobody
