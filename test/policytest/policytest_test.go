@@ -18,7 +18,7 @@ func TestOutcomes(t *testing.T) {
 		byOthers  = errors.New("ValidatingAdmissionPolicy 'hipaatenant-tenancy' with binding 'hipaatenant-tenancy' denied request: 0.0.0.0/0 is too wide")
 		byRBAC    = errors.New(`pods is forbidden: User "dev" cannot create resource "pods"`)
 		broken    = errors.New("ValidatingAdmissionPolicy 'hipaatenant-network' with binding 'hipaatenant-network' denied request: expression 'x' resulted in error: no such key")
-		mutating  = errors.New("MutatingAdmissionPolicy 'hipaatenant-config' with binding 'hipaatenant-config' denied request: no such key")
+		mutating  = errors.New("MutatingAdmissionPolicy 'hipaatenant-placement' with binding 'hipaatenant-placement' denied request: no such key")
 	)
 	tests := map[string]struct {
 		want Outcome
@@ -67,7 +67,7 @@ func TestFacts(t *testing.T) {
 
 func TestCanaryAndCount(t *testing.T) {
 	refused := Table{Policy: "network", Rows: []Row{{Name: "a", Want: Allowed()}, {Name: "b", Want: Refused("tenancy")}, {Name: "c", Want: Refused("network")}}}
-	changed := Table{Policy: "config", Rows: []Row{{Name: "d", Want: Allowed()}, {Name: "e", Want: Unhindered()}}}
+	changed := Table{Policy: "placement", Rows: []Row{{Name: "d", Want: Allowed()}, {Name: "e", Want: Unhindered()}}}
 	if diff := cmp.Diff([]string{"c", "d"}, []string{refused.Canary().Name, changed.Canary().Name}); diff != "" {
 		t.Error(diff)
 	}

@@ -58,7 +58,8 @@ func containers(main, init string) string {
 	return fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {schedulerName: nobody, containers: %s, initContainers: %s}}", main, init)
 }
 
-var configTable = pt.Table{Policy: "config", Rows: []pt.Row{
+// configTable is the other half of policy placement: the tenant's settings.
+var configTable = pt.Table{Policy: "placement", Rows: []pt.Row{
 	{Name: "every container and init container", Want: pt.Allowed(), Do: configured(
 		containers("[{name: a, image: x}, {name: b, image: x}]", "[{name: c, image: x}, {name: d, image: x, restartPolicy: Always}]"),
 		"{main: ["+injected+", "+injected+"], init: ["+injected+", "+injected+"], stamp: "+hash+"}")},
@@ -68,6 +69,9 @@ var configTable = pt.Table{Policy: "config", Rows: []pt.Row{
 	{Name: "a container that has it already is left alone", Want: pt.Allowed(), Do: configured(
 		containers("[{name: a, image: x, envFrom: [{configMapRef: {name: hipaa-config}}]}, {name: b, image: x}]", "[{name: c, image: x, envFrom: [{configMapRef: {name: hipaa-config}}]}]"),
 		"{main: [[{configMapRef: {name: hipaa-config}}], "+injected+"], init: [[{configMapRef: {name: hipaa-config}}]], stamp: "+hash+"}")},
+	{Name: "an empty list of sources, and no annotations", Want: pt.Allowed(), Do: configured(
+		"{apiVersion: v1, kind: Pod, metadata: {name: web, annotations: {}}, spec: {schedulerName: nobody, containers: [{name: a, image: x, envFrom: []}], initContainers: []}}",
+		"{main: ["+injected+"], stamp: "+hash+"}")},
 	{Name: "a source with a prefix delivers other names and does not count", Want: pt.Allowed(), Do: configured(
 		containers("[{name: a, image: x, envFrom: [{prefix: X_, configMapRef: {name: hipaa-config}}]}]", "[]"),
 		"{main: [[{prefix: X_, configMapRef: {name: hipaa-config}}, {configMapRef: {name: hipaa-config, optional: false}}]], stamp: "+hash+"}")},

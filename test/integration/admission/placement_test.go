@@ -15,12 +15,16 @@ const ours = "{key: topology.kubernetes.io/region, operator: In, values: [us-eas
 
 // placed creates a pod with this affinity and compares the required terms it ends up with.
 func placed(affinity, want string) pt.Request {
-	spec := ""
-	if affinity != "" {
-		spec = "affinity: " + affinity
+	if affinity == "" {
+		return steered(pod(""), want)
 	}
+	return steered(pod("affinity: "+affinity), want)
+}
+
+// steered creates a pod and compares the required terms it ends up with.
+func steered(text, want string) pt.Request {
 	return func(ctx context.Context, s *pt.Session) error {
-		if err := pt.Create(pod(spec))(ctx, s); err != nil {
+		if err := pt.Create(text)(ctx, s); err != nil {
 			return err
 		}
 		var created corev1.Pod
@@ -48,6 +52,8 @@ func required(terms string) string {
 
 var placementTable = pt.Table{Policy: "placement", Rows: []pt.Row{
 	{Name: "pod without affinity gets the regions", Do: placed("", "[{matchExpressions: ["+ours+"]}]"), Want: pt.Allowed()},
+	{Name: "empty affinity", Do: placed("{}", "[{matchExpressions: ["+ours+"]}]"), Want: pt.Allowed()},
+	{Name: "empty node affinity", Do: placed("{nodeAffinity: {}}", "[{matchExpressions: ["+ours+"]}]"), Want: pt.Allowed()},
 	{
 		Name: "only pod affinity",
 		Do:   placed("{podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname}]}}", "[{matchExpressions: ["+ours+"]}]"),
@@ -86,6 +92,12 @@ var placementTable = pt.Table{Policy: "placement", Rows: []pt.Row{
 	{
 		Name: "a term by node name, as the DaemonSet controller writes it",
 		Do: placed(required("[{matchFields: [{key: metadata.name, operator: In, values: [us-1]}]}]"),
+			"[{matchFields: [{key: metadata.name, operator: In, values: [us-1]}], matchExpressions: ["+ours+"]}]"),
+		Want: pt.Allowed(),
+	},
+	{
+		Name: "a term by node name, with an empty list of expressions",
+		Do: placed(required("[{matchFields: [{key: metadata.name, operator: In, values: [us-1]}], matchExpressions: []}]"),
 			"[{matchFields: [{key: metadata.name, operator: In, values: [us-1]}], matchExpressions: ["+ours+"]}]"),
 		Want: pt.Allowed(),
 	},
