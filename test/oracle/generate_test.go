@@ -10,8 +10,9 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
-// What worlds are made of. Networks often lie in or next to each other, and some hold addresses nobody may reach.
-// Simple ones come first: differences shrink towards them.
+// What worlds are made of. Networks often lie in or next to each other, and some hold addresses nobody may reach. None
+// holds addresses of pods: Kubernetes leaves open what a network means for them. Simple ones come first: differences
+// shrink towards them.
 var (
 	networks = []v1alpha1.CIDR{
 		"198.51.100.0/24", "198.51.100.0/25", "198.51.100.128/25", "198.51.100.64/26", "198.51.100.7/32", "203.0.113.0/24", "203.0.113.128/25",
