@@ -71,11 +71,11 @@ func TestCompare(t *testing.T) {
 		},
 		"expression replaced": {
 			change: func(t *testing.T, live []Object) []Object {
-				find[*admissionv1.ValidatingAdmissionPolicy](t, live, network).Spec.Validations[1].Expression = "true"
+				find[*admissionv1.ValidatingAdmissionPolicy](t, live, network).Spec.Validations[2].Expression = "true"
 				return live
 			},
 			want: []Problem{{"ValidatingAdmissionPolicy", network, Altered,
-				`spec.validations[1].expression: expected "variables.ingress.all(r, r.?from.orValue([]).size() > 0)", found "true"`}},
+				`spec.validations[2].expression: expected "variables.ingress.all(r, r.?from.orValue([]).size() > 0)", found "true"`}},
 		},
 		"validation removed": {
 			change: func(t *testing.T, live []Object) []Object {
@@ -83,7 +83,7 @@ func TestCompare(t *testing.T) {
 				p.Spec.Validations = p.Spec.Validations[1:]
 				return live
 			},
-			want: []Problem{{"ValidatingAdmissionPolicy", network, Altered, "spec.validations: expected 8 items, found 7"}},
+			want: []Problem{{"ValidatingAdmissionPolicy", network, Altered, "spec.validations: expected 11 items, found 10"}},
 		},
 		"field added": {
 			change: func(t *testing.T, live []Object) []Object {

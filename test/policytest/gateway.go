@@ -22,9 +22,13 @@ var foreignTypes = []struct {
 	{"gateway.networking.k8s.io", "UDPRoute", "udproutes", []string{"v1alpha2"}},
 	{"gateway.networking.k8s.io", "ReferenceGrant", "referencegrants", []string{"v1", "v1beta1"}},
 	{"gateway.networking.x-k8s.io", "XListenerSet", "xlistenersets", []string{"v1alpha1"}},
+	{"cilium.io", "CiliumNetworkPolicy", "ciliumnetworkpolicies", []string{"v2"}},
+	{"crd.projectcalico.org", "NetworkPolicy", "networkpolicies", []string{"v1"}},
+	{"projectcalico.org", "NetworkPolicy", "networkpolicies", []string{"v3"}},
+	{"crd.antrea.io", "NetworkPolicy", "networkpolicies", []string{"v1beta1"}},
 }
 
-// InstallForeignTypes makes the API server serve the kinds of Gateway API, with schemas that take anything.
+// InstallForeignTypes makes the API server serve the kinds of Gateway API and of network plug-ins, with schemas that take anything.
 func (e *Env) InstallForeignTypes(ctx context.Context) error {
 	for _, t := range foreignTypes {
 		crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: objectMeta(t.plural + "." + t.group)}
@@ -49,7 +53,7 @@ func anything(version string, stored bool) apiextensionsv1.CustomResourceDefinit
 	return apiextensionsv1.CustomResourceDefinitionVersion{
 		Name: version, Served: true, Storage: stored,
 		Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{
-			Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{"spec": open, "status": open},
+			Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{"spec": open, "specs": {Type: "array", Items: &apiextensionsv1.JSONSchemaPropsOrArray{Schema: &open}}, "status": open},
 		}},
 	}
 }

@@ -67,6 +67,9 @@ func Refused(policy string, parts ...string) Outcome { return Outcome{policy: po
 // IsRefusal says whether the outcome asks for a refusal.
 func (o Outcome) IsRefusal() bool { return o.policy != "" }
 
+// Says is what the message of the refusal must contain, in one line.
+func (o Outcome) Says() string { return strings.Join(o.parts, " ") }
+
 // Check compares the outcome with how the request ended; the error says how they differ.
 func (o Outcome) Check(err error) error {
 	switch {

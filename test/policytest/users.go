@@ -106,7 +106,7 @@ func (e *Env) prepareUsers(ctx context.Context) error {
 		&rbacv1.ClusterRole{ObjectMeta: objectMeta(everythingRole), Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{
 				"", "apps", "autoscaling", "batch", "discovery.k8s.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io",
-				"networking.k8s.io", "policy", "rbac.authorization.k8s.io",
+				"networking.k8s.io", "policy", "rbac.authorization.k8s.io", "cilium.io", "crd.antrea.io", "crd.projectcalico.org", "projectcalico.org",
 			},
 			Resources: []string{"*"},
 			Verbs:     []string{"*"},

@@ -126,6 +126,8 @@ var serviceRows = []pt.Row{
 	{Name: "address of a LoadBalancer", As: serviceController, Given: aBalancer, Do: pt.Patch(aService, types.MergePatchType, taken, "status"), Want: pt.Allowed()},
 	{Name: "condition of a Service", Given: aBalancer, Do: pt.Patch(aService, types.MergePatchType, `{"status":{"conditions":[{"type":"x","status":"True","reason":"y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`, "status"), Want: pt.Allowed()},
 	{Name: "label of a NodePort of former times", Given: []pt.Request{formerly(service("type: NodePort"))}, Do: pt.Patch(aService, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},
+	{Name: "label of a LoadBalancer of former times, and nothing else", Given: []pt.Request{formerly(balancer("externalTrafficPolicy: Cluster, externalIPs: [192.0.2.53]"))},
+		Do: pt.InOrder(pt.Patch(aService, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), reachable("LoadBalancer", "Cluster")), Want: pt.Allowed()},
 	{Name: "NodePort of former times closed", Given: []pt.Request{formerly(service("type: NodePort"))}, Do: pt.Patch(aService, types.MergePatchType, toClusterIP), Want: pt.Allowed()},
 	{Name: "port of a NodePort of former times", Inside: true, Given: []pt.Request{formerly(service("type: NodePort"))}, Do: pt.Patch(aService, types.MergePatchType, `{"spec":{"ports":[{"port":8443}]}}`), Want: pt.Refused("exposure", "type NodePort")},
 }

@@ -2,65 +2,34 @@ package admission_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
-// mutate: go test ./test/integration/admission -args -mutate
-var mutate = flag.Bool("mutate", false, "take each validation, resource and operation out of the policies, one at a time, and expect a row to notice")
+// mutate: go test ./test/integration/admission -timeout 1h -args -mutate -ginkgo.focus=notices
+var mutate = flag.Bool("mutate", false, "take each part out of the policies, one at a time, and expect a row to notice")
 
 const (
 	acceptTimeout = 30 * time.Second
-	// mutantTimeout is how long a mutant may live. The API server takes a change up in about a second.
-	mutantTimeout = 30 * time.Second
+	// mutantTimeout is how long a mutant may live.
+	mutantTimeout = 2 * time.Minute
 )
 
-// mutant is a policy without one of its parts.
-type mutant struct {
-	name   string
-	policy *admissionv1.ValidatingAdmissionPolicy
-}
-
-// mutants lack one validation, one resource, or one operation each.
-func mutants(policy *admissionv1.ValidatingAdmissionPolicy) []mutant {
-	var list []mutant
-	for i, v := range policy.Spec.Validations {
-		m := policy.DeepCopy()
-		m.Spec.Validations = slices.Delete(m.Spec.Validations, i, i+1)
-		list = append(list, mutant{fmt.Sprintf("%s without validation %d (%s)", policy.Name, i, v.Message), m})
-	}
-	for i, rule := range policy.Spec.MatchConstraints.ResourceRules {
-		for j, resource := range rule.Resources {
-			m := policy.DeepCopy()
-			change := &m.Spec.MatchConstraints.ResourceRules[i]
-			change.Resources = slices.Delete(change.Resources, j, j+1)
-			list = append(list, mutant{fmt.Sprintf("%s without resource %s of rule %d", policy.Name, resource, i), m})
-		}
-		for j, operation := range rule.Operations {
-			m := policy.DeepCopy()
-			change := &m.Spec.MatchConstraints.ResourceRules[i]
-			change.Operations = slices.Delete(change.Operations, j, j+1)
-			list = append(list, mutant{fmt.Sprintf("%s without operation %s of rule %d", policy.Name, operation, i), m})
-		}
-	}
-	return slices.DeleteFunc(list, matchesNothing)
-}
-
-// matchesNothing is true of a policy the API server would not take: a rule without resources or operations.
-func matchesNothing(m mutant) bool {
-	return slices.ContainsFunc(m.policy.Spec.MatchConstraints.ResourceRules, func(r admissionv1.NamedRuleWithOperations) bool {
-		return len(r.Resources) == 0 || len(r.Operations) == 0
-	})
-}
+// mutants counts them, for the summary.
+var mutants struct{ made, noticed int }
 
 // A guard whose removal no row notices is a guard nobody tests.
 var _ = Describe("mutants", Serial, func() {
@@ -71,41 +40,130 @@ var _ = Describe("mutants", Serial, func() {
 	if err != nil {
 		panic(err)
 	}
-	for _, object := range objects {
-		policy, ok := object.(*admissionv1.ValidatingAdmissionPolicy)
-		if !ok {
+	for _, policy := range objects {
+		if constraints(policy) == nil {
 			continue
 		}
-		for _, m := range mutants(policy) {
-			It("notices "+m.name, func(ctx context.Context) {
-				var noticed pt.Row
-				DeferCleanup(func(ctx context.Context) {
-					Expect(env.Restore(ctx, policy.Name)).To(Succeed())
-					back := func(ctx context.Context) error { return env.Try(ctx, noticed) }
-					Expect(pt.Await(ctx, "the policy to be back", back)).To(Succeed())
-				})
-				Expect(env.Replace(ctx, m.policy)).To(Succeed())
-				Eventually(func(ctx context.Context) (found bool) {
-					noticed, found = failing(ctx, tableOf(policy.Name))
-					return found
-				}).WithContext(ctx).WithTimeout(mutantTimeout).Should(BeTrue())
-				fmt.Fprintf(GinkgoWriter, "%s: noticed by row %q\n", m.name, noticed.Name)
+		rows := rowsOf(policy.GetName())
+		Describe(policy.GetName(), Ordered, ContinueOnFailure, func() {
+			for _, m := range mutantsOf(policy) {
+				It("notices "+m.name, func(ctx context.Context) {
+					mutants.made++
+					Expect(takeUp(ctx, m)).To(Succeed())
+					row, err := failing(ctx, slices.SortedStableFunc(slices.Values(rows), m.likelyFirst))
+					Expect(err).NotTo(HaveOccurred())
+					mutants.noticed++
+					fmt.Fprintf(GinkgoWriter, "noticed by row %q: %s\n", row.Name, row.fault)
+				}, NodeTimeout(mutantTimeout))
+			}
+			AfterAll(func(ctx context.Context) {
+				Expect(env.Restore(ctx, policy.GetName())).To(Succeed())
+				Expect(awaitMarker(ctx, "no-mutant", "")).To(Succeed())
 			})
-		}
+		})
 	}
 })
 
-func tableOf(policy string) pt.Table {
-	i := slices.IndexFunc(tables, func(t pt.Table) bool { return "hipaatenant-"+t.Policy == policy })
-	return tables[i]
-}
-
-// failing is the first refused row that comes out otherwise.
-func failing(ctx context.Context, table pt.Table) (pt.Row, bool) {
-	for _, row := range table.Rows {
-		if row.Want.IsRefusal() && env.Try(ctx, row) != nil {
-			return row, true
+// rowsOf the policy: those of all tables that try it.
+func rowsOf(policy string) []pt.Row {
+	var rows []pt.Row
+	for _, t := range tables {
+		if "hipaatenant-"+t.Policy == policy {
+			rows = append(rows, t.Rows...)
 		}
 	}
-	return table.Canary(), false
+	return rows
+}
+
+// noticing is a row that came out otherwise, and how.
+type noticing struct {
+	pt.Row
+	fault error
+}
+
+var errSurvived = errors.New("no row notices")
+
+// failing finds a row that comes out otherwise. A few are tried at a time.
+func failing(ctx context.Context, rows []pt.Row) (noticing, error) {
+	const together = 4
+	for batch := range slices.Chunk(rows, together) {
+		results := make(chan noticing, len(batch))
+		for _, row := range batch {
+			go func() { results <- noticing{row, env.Try(ctx, row)} }()
+		}
+		found := noticing{}
+		for range batch {
+			if result := <-results; result.fault != nil {
+				found = result
+			}
+		}
+		if found.fault != nil {
+			return found, ctx.Err()
+		}
+	}
+	return noticing{}, errSurvived
+}
+
+// takeUp makes the API server hold a mutant, and waits until it goes by it: until it refuses the marker, or stamps it.
+func takeUp(ctx context.Context, m mutant) error {
+	marker := fmt.Sprintf("mutant-%d", mutants.made)
+	if err := env.Replace(ctx, marked(m.policy, marker)); err != nil {
+		return err
+	}
+	return awaitMarker(ctx, marker, marker)
+}
+
+// awaitMarker creates the marker, a lease, as a dry run, until it comes back stamped or refused with this text, or with none.
+func awaitMarker(ctx context.Context, marker, want string) error {
+	namespace, err := env.TenantNamespace(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return pt.Await(ctx, marker, func(ctx context.Context) error {
+		lease := &coordinationv1.Lease{ObjectMeta: named(marker)}
+		lease.Namespace = namespace
+		got := ""
+		if err := env.Admin.Create(ctx, lease, client.DryRunAll); err != nil {
+			got = err.Error()
+		}
+		if got += lease.Annotations[markerKey]; want == "" && got != "" || !strings.Contains(got, want) {
+			return fmt.Errorf("want %q, got %q", want, got)
+		}
+		return nil
+	})
+}
+
+const (
+	markerKey = "test.hipaatenant.dev/mutant"
+	onLease   = "request.resource.resource == 'leases'"
+)
+
+// marked refuses or stamps the marker, and treats everything else as the policy does.
+func marked(object admission.Object, marker string) admission.Object {
+	object = object.DeepCopyObject().(admission.Object)
+	scope := admissionv1.NamespacedScope
+	rule := admissionv1.NamedRuleWithOperations{}
+	rule.Operations = []admissionv1.OperationType{admissionv1.Create}
+	rule.Rule = admissionv1.Rule{APIGroups: []string{"coordination.k8s.io"}, APIVersions: []string{"v1"}, Resources: []string{"leases"}, Scope: &scope}
+	match := constraints(object)
+	match.ResourceRules = append(match.ResourceRules, rule)
+	var conditions []admissionv1.MatchCondition
+	switch policy := object.(type) {
+	case *admissionv1.ValidatingAdmissionPolicy:
+		conditions = policy.Spec.MatchConditions
+		policy.Spec.Validations = slices.Insert(policy.Spec.Validations, 0, admissionv1.Validation{Expression: "!(" + onLease + ")", Message: marker})
+	case *admissionv1.MutatingAdmissionPolicy:
+		conditions = policy.Spec.MatchConditions
+		for i := range policy.Spec.Mutations {
+			patch := policy.Spec.Mutations[i].JSONPatch
+			patch.Expression = onLease + " ? [] : (" + patch.Expression + ")"
+		}
+		policy.Spec.Mutations = append(policy.Spec.Mutations, admissionv1.Mutation{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
+			Expression: "!(" + onLease + ") ? [] : [JSONPatch{op: 'add', path: '/metadata/annotations', value: {'" + markerKey + "': '" + marker + "'}}]",
+		}})
+	}
+	for i := range conditions {
+		conditions[i].Expression = onLease + " || (" + conditions[i].Expression + ")"
+	}
+	return object
 }

@@ -111,6 +111,62 @@ var egressRows = []pt.Row{
 	{Name: "egress to a port of own pods by name", Do: pt.Create(netpol("egress: [{to: [{podSelector: {}}], ports: [{port: web}]}]")), Want: pt.Allowed()},
 }
 
+var nodeRights = map[string]string{"hipaatenant.dev/ip-allowlist": "169.254.0.0/16,0.0.0.0/0,fe80::/9", "hipaatenant.dev/egress": "168.0.0.0/6,fd00::/8,::/0", "hipaatenant.dev/disabled-ports": ""}
+
+// metadataRows: whatever the facts say, nobody reaches the metadata service.
+var metadataRows = []pt.Row{
+	{Name: "metadata service, inside the fact", Facts: nodeRights, Do: pt.Create(netpol(toBlock("169.254.169.254/32", https))),
+		Want: pt.Refused("network", "ipBlock 169.254.169.254/32 overlaps one of 169.254.0.0/16, fe80::/10, fd00:ec2::/32, where clouds hand out the rights of the node")},
+	{Name: "metadata service, around it", Facts: nodeRights, Do: pt.Create(netpol(toBlock("168.0.0.0/6", https))), Want: pt.Refused("network", "ipBlock 168.0.0.0/6 overlaps")},
+	{Name: "metadata service, but for it", Facts: nodeRights, Do: pt.Create(netpol("egress: [{to: [{ipBlock: {cidr: 168.0.0.0/6, except: [169.254.0.0/16]}}], " + https + "}]")), Want: pt.Refused("network", "except does not count")},
+	{Name: "metadata service, IPv6", Facts: nodeRights, Do: pt.Create(netpol(toBlock("fd00:ec2::254/128", https))), Want: pt.Refused("network", "ipBlock fd00:ec2::254/128 overlaps")},
+	{Name: "link-local addresses, IPv6", As: pt.Admin, Facts: nodeRights, Do: pt.Create(netpol(toBlock("fe80::1/128", https))), Want: pt.Refused("network", "ipBlock fe80::1/128 overlaps")},
+	{Name: "everything, IPv6", Facts: nodeRights, Do: pt.Create(netpol(toBlock("::/0", https))), Want: pt.Refused("network", "ipBlock ::/0 overlaps")},
+	{Name: "from link-local addresses", As: pt.Application, Facts: nodeRights, Do: pt.Create(netpol(fromBlock("169.254.7.0/24"))), Want: pt.Refused("network", "ipBlock 169.254.7.0/24 overlaps")},
+	{Name: "beside the metadata service", Facts: nodeRights, Do: pt.Create(netpol(toBlock("169.253.0.0/16", https))), Want: pt.Allowed()},
+	{Name: "DNS of a foreign server", Do: pt.Create(netpol(toBlock("192.0.2.53/32", "ports: [{port: 53, protocol: UDP}]"))), Want: pt.Refused("network", "egress ipBlock 192.0.2.53/32 is not inside 198.51.100.0/24")},
+	{Name: "DNS of another namespace's pods", Do: pt.Create(netpol("egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}], ports: [{port: 53, protocol: UDP}]}]")), Want: pt.Refused("network", "a namespaceSelector may select")},
+}
+
+var openRules = []pt.Request{pt.Create(netpol(fromBlock("203.0.113.0/24") + ", " + toBlock("198.51.100.16/28", https)))}
+
+// inQuarantine makes a request as the developer once the API server has seen that the namespace is quarantined.
+func inQuarantine(request pt.Request) pt.Request {
+	probe := pt.As(pt.Developer, pt.DryRun(netpolNamed("probe", fromBlock("203.0.113.0/24"))))
+	return pt.InOrder(setFacts(gate("quarantined")), untilRefusedOnly(probe), pt.As(pt.Developer, request))
+}
+
+// quarantineRows: nothing is opened in quarantine.
+var quarantineRows = []pt.Row{
+	{Name: "ingress in quarantine", Facts: gate("quarantined"), Do: pt.Create(netpol(fromBlock("203.0.113.0/24"))),
+		Want: pt.Refused("network", "of tenant acme-health is quarantined, so nothing is opened; rules may be taken away. See condition BAAInForce of HIPAATenant acme-health")},
+	{Name: "ingress from own pods in quarantine", As: pt.Admin, Facts: gate("quarantined"), Do: pt.Create(netpol("ingress: [{from: [{podSelector: {}}]}]")), Want: pt.Refused("network", "is quarantined, so nothing is opened")},
+	{Name: "egress in quarantine", As: pt.Application, Facts: gate("quarantined"), Do: pt.Create(netpol(toBlock("198.51.100.16/28", https))), Want: pt.Refused("network", "is quarantined, so nothing is opened")},
+	{Name: "deny-all in quarantine", Facts: gate("quarantined"), Do: pt.Create(netpol("policyTypes: [Ingress, Egress]")), Want: pt.Allowed()},
+	{Name: "ingress while frozen", Facts: gate("frozen"), Do: pt.Create(netpol(fromBlock("203.0.113.0/24"))), Want: pt.Allowed()},
+	{Name: "rules, gate missing", Facts: gate(pt.Without), Do: pt.Create(netpol("")), Want: pt.Refused("network", "has no annotation hipaatenant.dev/admission")},
+	{Name: "rules taken away in quarantine", As: pt.Operator, Given: openRules, Do: inQuarantine(pt.Patch(aPolicy, types.JSONPatchType, `[{"op":"remove","path":"/spec/egress"}]`)), Want: pt.Allowed()},
+	{Name: "rules for more pods in quarantine", As: pt.Operator, Inside: true, Given: []pt.Request{pt.Create("{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: own}, spec: {podSelector: {matchLabels: {tier: edge}}, " + fromBlock("203.0.113.0/24") + "}}")},
+		Do: inQuarantine(pt.Patch(aPolicy, types.JSONPatchType, `[{"op":"replace","path":"/spec/podSelector","value":{}}]`)), Want: pt.Refused("network", "is quarantined, so nothing is opened")},
+	{Name: "rules changed in quarantine", As: pt.Operator, Inside: true, Given: openRules,
+		Do: inQuarantine(pt.Patch(aPolicy, types.JSONPatchType, `[{"op":"replace","path":"/spec/ingress/0/from/0/ipBlock/cidr","value":"203.0.113.0/28"}]`)), Want: pt.Refused("network", "is quarantined, so nothing is opened")},
+}
+
+const openForAll = "metadata: {name: own}, spec: {ingress: [{}], egress: [{}]}}"
+
+// pluginRows: other languages for the same thing are the platform's.
+var pluginRows = []pt.Row{
+	{Name: "policy of Cilium", Do: pt.Create("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, " + openForAll),
+		Want: pt.Refused("network", "CiliumNetworkPolicy of cilium.io opens what NetworkPolicies of tenant acme-health keep closed, so it is written by who may write it in kube-system, not by dev@acme.example; use a NetworkPolicy")},
+	{Name: "policies of Cilium changed", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: own}, specs: []}"))},
+		Do: pt.Apply("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: own}, specs: [{ingress: [{}]}]}"), Want: pt.Refused("network", "CiliumNetworkPolicy of cilium.io")},
+	{Name: "policy of Calico", As: pt.Application, Do: pt.Create("{apiVersion: crd.projectcalico.org/v1, kind: NetworkPolicy, " + openForAll), Want: pt.Refused("network", "NetworkPolicy of crd.projectcalico.org")},
+	{Name: "policy of Calico changed", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: own}, spec: {}}"))},
+		Do: pt.Apply("{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, " + openForAll), Want: pt.Refused("network", "NetworkPolicy of projectcalico.org")},
+	{Name: "policy of Antrea", Do: pt.Create("{apiVersion: crd.antrea.io/v1beta1, kind: NetworkPolicy, " + openForAll), Want: pt.Refused("network", "NetworkPolicy of crd.antrea.io")},
+	{Name: "policy of Cilium, by the platform", As: pt.Admin, Do: pt.Create("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, " + openForAll), Want: pt.Allowed()},
+}
+
 // The largest policies that can be asked about: 64 entries in the allowlist, 64 blocks in each direction, each of which
 // has to be compared with all 64 entries. They must be decided, not run into the cost limit of CEL.
 const most = 64
@@ -141,6 +197,6 @@ var largestRows = []pt.Row{
 	{Name: "64 blocks in none of 64 networks, IPv6", Facts: lists("2001:db8:1%02x::/48"), Do: pt.Create(largest("2001:db8:140:1234:5678:9abc:def0:%x/128")), Want: pt.Refused("network", "(and 63 more) is not inside 2001:db8:100::/48,2001:db8:101::/48")},
 }
 
-var networkTable = pt.Table{Policy: "network", Rows: concat(ingressRows, selectorRows, egressRows, largestRows)}
+var networkTable = pt.Table{Policy: "network", Rows: concat(ingressRows, selectorRows, egressRows, metadataRows, quarantineRows, pluginRows, largestRows)}
 
 var _ = networkTable.Specs(environment)

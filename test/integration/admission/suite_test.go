@@ -55,6 +55,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 var _ = AfterSuite(func() {
 	allowed, refused := pt.Count(append(tables, lawfulTable)...)
 	fmt.Printf("\nadmission rows: allow=%d refuse=%d\n", allowed, refused)
+	if *mutate {
+		fmt.Printf("mutants: made=%d noticed=%d\n", mutants.made, mutants.noticed)
+	}
 })
 
 // pod is a pod nobody schedules, so that it stays as the row left it. Both arguments are YAML in flow style, appended to
