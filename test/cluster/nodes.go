@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,9 @@ const (
 // nodeTimeout is how long a new node may take to become schedulable.
 const nodeTimeout = time.Minute
 
+// nodesAtATime is how many nodes AddNodes makes side by side.
+const nodesAtATime = 16
+
 // Node says what a simulated node looks like.
 type Node struct {
 	// Name is the node's name, and its hostname label.
@@ -36,17 +40,48 @@ type Node struct {
 	ProviderID string
 	// Labels are added, and win over the labels above.
 	Labels map[string]string
+	// Taints keep pods away that do not tolerate them.
+	Taints []corev1.Taint
 }
 
 // AddNode makes a node with 32 CPUs, 256 GiB and room for 1000 pods, and waits until pods can be scheduled
 // to it. With Options.Kwok it stays ready and runs pods; without, the controller manager (if there is one)
 // takes it for lost after 50 s.
-func (c *Cluster) AddNode(ctx context.Context, n Node) error {
+func (c *Cluster) AddNode(ctx context.Context, n Node) error { return c.AddNodes(ctx, n) }
+
+// AddNodes does the same for many nodes, side by side.
+func (c *Cluster) AddNodes(ctx context.Context, all ...Node) error {
 	client, err := kubernetes.NewForConfig(c.admin)
 	if err != nil {
 		return err
 	}
 	nodes := client.CoreV1().Nodes()
+	creating, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, nodesAtATime)
+	for _, n := range all {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := createNode(creating, nodes, n); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := context.Cause(creating); err != nil {
+		return err
+	}
+	for _, n := range all {
+		if err := c.awaitNode(ctx, nodes, n.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func createNode(ctx context.Context, nodes typedcorev1.NodeInterface, n Node) error {
 	if _, err := nodes.Create(ctx, n.object(), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create node %s: %w", n.Name, err)
 	}
@@ -58,11 +93,15 @@ func (c *Cluster) AddNode(ctx context.Context, n Node) error {
 	if _, err := nodes.PatchStatus(ctx, n.Name, status); err != nil {
 		return fmt.Errorf("make node %s ready: %w", n.Name, err)
 	}
-	err = wait.PollUntilContextTimeout(ctx, readyInterval, nodeTimeout, true, func(ctx context.Context) (bool, error) {
-		return c.untainted(ctx, nodes, n.Name)
+	return nil
+}
+
+func (c *Cluster) awaitNode(ctx context.Context, nodes typedcorev1.NodeInterface, name string) error {
+	err := wait.PollUntilContextTimeout(ctx, readyInterval, nodeTimeout, true, func(ctx context.Context) (bool, error) {
+		return c.untainted(ctx, nodes, name)
 	})
 	if err != nil {
-		return fmt.Errorf("wait until node %s is schedulable: expected no taint %s: %w; see %s", n.Name, corev1.TaintNodeNotReady, err, c.LogPath(ControllerManager))
+		return fmt.Errorf("wait until node %s is schedulable: expected no taint %s: %w; see %s", name, corev1.TaintNodeNotReady, err, c.LogPath(ControllerManager))
 	}
 	return nil
 }
@@ -106,7 +145,7 @@ func (n Node) object() *corev1.Node {
 			Name: n.Name, Labels: labels,
 			Annotations: map[string]string{nodeAnnotation: nodeAnnotationValue},
 		},
-		Spec: corev1.NodeSpec{ProviderID: n.ProviderID},
+		Spec: corev1.NodeSpec{ProviderID: n.ProviderID, Taints: slices.Clone(n.Taints)},
 	}
 }
 
