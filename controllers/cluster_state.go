@@ -8,14 +8,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
 // ClusterState is what holds for every tenant at once: which admission policies are not as shipped, and which regions
-// have ready nodes. Two small controllers keep it; every tenant is reconciled when it changes.
+// have nodes. Two small controllers keep it; every tenant is reconciled when it changes.
 type ClusterState struct {
 	mu       sync.RWMutex
 	problems []string
-	nodes    map[string]int
+	nodes    *compile.Survey
 	changed  chan event.GenericEvent
 }
 
@@ -38,11 +39,11 @@ func (s *ClusterState) Admission() []string {
 	return slices.Clone(s.problems)
 }
 
-// ReadyNodes counts ready nodes by region; a region without any is missing.
-func (s *ClusterState) ReadyNodes() map[string]int {
+// Nodes are the nodes and their regions; nil before they were looked at. Nobody changes what it returns.
+func (s *ClusterState) Nodes() *compile.Survey {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return maps.Clone(s.nodes)
+	return s.nodes
 }
 
 // setAdmission takes a list that is not nil.
@@ -56,16 +57,24 @@ func (s *ClusterState) setAdmission(problems []string) {
 	}
 }
 
-// setReadyNodes takes a map that is not nil. Tenants are reconciled only when a region gains its first ready node or
-// loses its last one.
-func (s *ClusterState) setReadyNodes(nodes map[string]int) {
+// setNodes takes a survey that nobody changes any more, and returns which nodes are elsewhere than before. All tenants
+// are reconciled only when a region gains its first ready node or loses its last one, or when what vouches for a region
+// changes.
+func (s *ClusterState) setNodes(nodes *compile.Survey) (moved []string) {
 	s.mu.Lock()
-	same := s.nodes != nil && slices.Equal(slices.Sorted(maps.Keys(s.nodes)), slices.Sorted(maps.Keys(nodes)))
+	before := s.nodes
 	s.nodes = nodes
 	s.mu.Unlock()
-	if !same {
+	if before == nil {
+		s.announce()
+		return nil
+	}
+	if !maps.EqualFunc(before.Ready, nodes.Ready, func(int, int) bool { return true }) ||
+		!maps.Equal(before.ByLabelAlone, nodes.ByLabelAlone) ||
+		!maps.EqualFunc(before.Disputed, nodes.Disputed, slices.Equal[[]string]) {
 		s.announce()
 	}
+	return before.Moved(nodes)
 }
 
 // announce never blocks: when the buffer is full an announcement is already under way, and it will find this change.

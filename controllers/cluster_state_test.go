@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
 func announcements(s *ClusterState) int {
@@ -21,16 +23,16 @@ func announcements(s *ClusterState) int {
 
 func TestClusterStateIsKnownOnceBothWereLookedAt(t *testing.T) {
 	nodes, policies := NewClusterState(), NewClusterState()
-	if nodes.Known() || len(nodes.Admission()) != 0 || nodes.ReadyNodes() != nil {
+	if nodes.Known() || len(nodes.Admission()) != 0 || nodes.Nodes() != nil {
 		t.Error("something is known before anything was looked at")
 	}
-	nodes.setReadyNodes(map[string]int{})
+	nodes.setNodes(ready(map[string]int{}))
 	policies.setAdmission([]string{})
 	if nodes.Known() || policies.Known() {
 		t.Error("the state is known although only the nodes, or only the policies, were looked at")
 	}
 	nodes.setAdmission([]string{})
-	policies.setReadyNodes(map[string]int{})
+	policies.setNodes(ready(map[string]int{}))
 	if !nodes.Known() || !policies.Known() {
 		t.Error("the state is unknown although nodes and policies were looked at; none of either is an answer too")
 	}
@@ -50,21 +52,27 @@ func TestClusterStateAnnouncesChanges(t *testing.T) {
 		{"it is still missing", func() { s.setAdmission([]string{"a"}) }, 0},
 		{"another is missing too", func() { s.setAdmission([]string{"a", "b"}) }, 1},
 		{"all are back", func() { s.setAdmission([]string{}) }, 1},
-		{"the nodes are looked at", func() { s.setReadyNodes(map[string]int{}) }, 1},
-		{"there are still none", func() { s.setReadyNodes(map[string]int{}) }, 0},
-		{"a region gains its first", func() { s.setReadyNodes(map[string]int{"a": 1}) }, 1},
-		{"and a second", func() { s.setReadyNodes(map[string]int{"a": 2}) }, 0},
-		{"another region gains one", func() { s.setReadyNodes(map[string]int{"a": 1, "b": 1}) }, 1},
-		{"the regions change places", func() { s.setReadyNodes(map[string]int{"a": 1, "c": 1}) }, 1},
-		{"the last ones are lost", func() { s.setReadyNodes(map[string]int{}) }, 1},
+		{"the nodes are looked at", func() { s.setNodes(ready(map[string]int{})) }, 1},
+		{"there are still none", func() { s.setNodes(ready(map[string]int{})) }, 0},
+		{"a region gains its first", func() { s.setNodes(ready(map[string]int{"a": 1})) }, 1},
+		{"and a second", func() { s.setNodes(ready(map[string]int{"a": 2})) }, 0},
+		{"another region gains one", func() { s.setNodes(ready(map[string]int{"a": 1, "b": 1})) }, 1},
+		{"the regions change places", func() { s.setNodes(ready(map[string]int{"a": 1, "c": 1})) }, 1},
+		{"the last ones are lost", func() { s.setNodes(ready(map[string]int{})) }, 1},
+		{"nothing but a label vouches", func() { s.setNodes(&compile.Survey{ByLabelAlone: map[string]bool{"a": true}}) }, 1},
+		{"still", func() { s.setNodes(&compile.Survey{ByLabelAlone: map[string]bool{"a": true}}) }, 0},
+		{"a node is disputed", func() { s.setNodes(&compile.Survey{Disputed: map[string][]string{"a": {"n"}}}) }, 1},
+		{"still", func() { s.setNodes(&compile.Survey{Disputed: map[string][]string{"a": {"n"}}}) }, 0},
+		{"another instead", func() { s.setNodes(&compile.Survey{Disputed: map[string][]string{"a": {"m"}}}) }, 1},
+		{"none any more", func() { s.setNodes(ready(map[string]int{})) }, 1},
 	} {
 		step.do()
 		if got := announcements(s); got != step.want {
 			t.Errorf("%s: %d announcements, want %d", step.what, got, step.want)
 		}
 	}
-	s.setReadyNodes(map[string]int{"a": 7})
-	if diff := cmp.Diff(map[string]int{"a": 7}, s.ReadyNodes()); diff != "" {
+	s.setNodes(ready(map[string]int{"a": 7}))
+	if diff := cmp.Diff(map[string]int{"a": 7}, s.Nodes().Ready); diff != "" {
 		t.Errorf("ready nodes (-want +got):\n%s", diff)
 	}
 }
@@ -78,14 +86,14 @@ func TestClusterStateNeverBlocks(t *testing.T) {
 			for n := range 500 {
 				if (i+n)%2 == 0 {
 					s.setAdmission([]string{})
-					s.setReadyNodes(map[string]int{"a": 1})
+					s.setNodes(ready(map[string]int{"a": 1}))
 				} else {
 					s.setAdmission([]string{"missing"})
-					s.setReadyNodes(map[string]int{})
+					s.setNodes(ready(map[string]int{}))
 				}
 				s.Known()
 				s.Admission()
-				s.ReadyNodes()
+				s.Nodes()
 			}
 		})
 	}
@@ -99,10 +107,10 @@ func TestClusterStateNeverBlocks(t *testing.T) {
 func TestClusterStateIsCopied(t *testing.T) {
 	s := NewClusterState()
 	s.setAdmission([]string{"a"})
-	s.setReadyNodes(map[string]int{"a": 1})
 	s.Admission()[0] = "x"
-	s.ReadyNodes()["a"] = 9
-	if s.Admission()[0] != "a" || s.ReadyNodes()["a"] != 1 {
-		t.Errorf("a reader changed the state to %v, %v", s.Admission(), s.ReadyNodes())
+	if s.Admission()[0] != "a" {
+		t.Errorf("a reader changed the state to %v", s.Admission())
 	}
 }
+
+func ready(counts map[string]int) *compile.Survey { return &compile.Survey{Ready: counts} }

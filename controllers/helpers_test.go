@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
+	kubefake "k8s.io/client-go/kubernetes/fake"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -73,6 +75,12 @@ func newStore(t *testing.T, objects ...client.Object) *store {
 				return err
 			}
 			return c.Delete(ctx, obj, opts...)
+		},
+		SubResourceCreate: func(ctx context.Context, c client.Client, sub string, obj, body client.Object, opts ...client.SubResourceCreateOption) error {
+			if err := s.note("create "+sub, obj); err != nil {
+				return err
+			}
+			return c.SubResource(sub).Create(ctx, obj, body, opts...)
 		},
 		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, obj client.Object, opts ...client.SubResourceUpdateOption) error {
 			if err := s.note("update "+sub, obj); err != nil {
@@ -122,12 +130,21 @@ func reconciler(s *store) (*TenantReconciler, *events.FakeRecorder) {
 	recorder := events.NewFakeRecorder(100)
 	state := NewClusterState()
 	state.setAdmission([]string{})
-	state.setReadyNodes(map[string]int{fixture.Region: 1})
+	state.setNodes(&compile.Survey{Ready: map[string]int{fixture.Region: 1}})
 	c := s.cached()
 	return &TenantReconciler{
-		Client: c, Live: s, Applier: apply.New(c, s, v1alpha1.OperatorName), State: state, Recorder: recorder,
+		Client: c, Live: s, Applier: apply.New(c, s, v1alpha1.OperatorName), State: state, Recorder: recorder, Placement: placementOver(c, state),
 		Clock: clocktesting.NewFakePassiveClock(noon), ClusterUID: "cluster", OperatorNamespace: v1alpha1.OperatorNamespace,
 	}, recorder
+}
+
+// placementOver watches nothing: pods and volumes are put into it by hand.
+func placementOver(c client.Reader, state *ClusterState) *Placement {
+	p, err := NewPlacement(kubefake.NewClientset(), c, state)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 // told are the events recorded so far.

@@ -5,31 +5,44 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
-// NodeReconciler counts ready nodes by region.
+// NodeReconciler surveys in which regions nodes are, and which of them take pods.
 type NodeReconciler struct {
-	Client client.Reader
-	State  *ClusterState
+	Client    client.Reader
+	State     *ClusterState
+	Placement *Placement
 }
 
-// Reconcile counts all nodes anew, whichever of them changed.
+// Reconcile surveys all nodes anew, whichever of them changed.
 func (r *NodeReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	var nodes corev1.NodeList
-	if err := r.Client.List(ctx, &nodes); err != nil {
+	if err := r.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return ctrl.Result{}, err
 	}
-	counts := map[string]int{}
+	list := make([]compile.Node, len(nodes.Items))
 	for i := range nodes.Items {
-		if region := nodes.Items[i].Labels[corev1.LabelTopologyRegion]; region != "" && usable(&nodes.Items[i]) {
-			counts[region]++
-		}
+		list[i] = compile.Node{Name: nodes.Items[i].Name, Region: regionOf(&nodes.Items[i]), Ready: usable(&nodes.Items[i])}
 	}
-	r.State.setReadyNodes(counts)
-	return ctrl.Result{}, nil
+	survey := compile.NewSurvey(list)
+	disputed := 0
+	for _, names := range survey.Disputed {
+		disputed += len(names)
+	}
+	disputedNodes.Set(float64(disputed))
+	return ctrl.Result{}, r.Placement.nodesMoved(ctx, r.State.setNodes(survey))
+}
+
+func regionOf(n *corev1.Node) compile.NodeRegion {
+	return compile.JudgeNode(n.Labels[corev1.LabelTopologyRegion], n.Spec.ProviderID)
 }
 
 func usable(n *corev1.Node) bool {
@@ -41,15 +54,25 @@ func usable(n *corev1.Node) bool {
 	return false
 }
 
-// SetupWithManager registers the controller. All nodes share one request, so a burst of node updates is one count.
+// SetupWithManager registers the controller. All nodes share one request, so a burst of node updates is one survey.
 func (r *NodeReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{}}
 	})
-	return ctrl.NewControllerManagedBy(mgr).Named("nodes").WatchesRawSource(startUp{}).Watches(&corev1.Node{}, all).Complete(r)
+	return ctrl.NewControllerManagedBy(mgr).Named("nodes").WatchesRawSource(startUp{}).
+		Watches(&corev1.Node{}, all, builder.WithPredicates(nodeChanged())).Complete(r)
 }
 
-// stripNode keeps of a node what is asked about it: its labels and whether it takes pods.
+// nodeChanged lets through what makes a difference to the survey, and holds back the heartbeats.
+func nodeChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*corev1.Node)
+		after, still := e.ObjectNew.(*corev1.Node)
+		return !ok || !still || regionOf(before) != regionOf(after) || usable(before) != usable(after)
+	}}
+}
+
+// stripNode keeps of a node what is asked about it: its region, and whether it takes pods.
 func stripNode(in any) (any, error) {
 	n, ok := in.(*corev1.Node)
 	if !ok {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func node(name, region string, conditions ...corev1.NodeCondition) *corev1.Node {
@@ -90,27 +91,32 @@ func text(t *testing.T, v any) string {
 	return string(out)
 }
 
+func nodeReconciler(c client.Reader) *NodeReconciler {
+	state := NewClusterState()
+	return &NodeReconciler{Client: c, State: state, Placement: placementOver(c, state)}
+}
+
 func TestNodesAreCountedByRegion(t *testing.T) {
 	cordoned := node("cordoned", "us-east-1", readyNow)
 	cordoned.Spec.Unschedulable = true
 	s := newStore(t, node("a", "us-east-1", readyNow), node("b", "us-east-1", readyNow), node("c", "us-west-2", readyNow),
 		node("d", "eu-west-1", is(corev1.NodeReady, corev1.ConditionFalse)), node("e", "", readyNow), cordoned)
-	r := &NodeReconciler{Client: s, State: NewClusterState()}
+	r := nodeReconciler(s)
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]int{"us-east-1": 2, "us-west-2": 1}, r.State.ReadyNodes()); diff != "" {
+	if diff := cmp.Diff(map[string]int{"us-east-1": 2, "us-west-2": 1}, r.State.Nodes().Ready); diff != "" {
 		t.Errorf("ready nodes (-want +got):\n%s", diff)
 	}
-	r = &NodeReconciler{Client: newStore(t), State: NewClusterState()}
-	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); err != nil || r.State.ReadyNodes() == nil {
-		t.Errorf("a cluster without nodes: %v, %v; want none, known", r.State.ReadyNodes(), err)
+	r = nodeReconciler(newStore(t))
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); err != nil || r.State.Nodes() == nil {
+		t.Errorf("a cluster without nodes: %v, %v; want none, known", r.State.Nodes(), err)
 	}
 }
 
 func TestNodesThatCannotBeListedStayUnknown(t *testing.T) {
-	r := &NodeReconciler{Client: failingReader{fmt.Errorf("no informer")}, State: NewClusterState()}
-	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); err == nil || r.State.ReadyNodes() != nil {
-		t.Errorf("error %v, nodes %v; want the error and nothing known", err, r.State.ReadyNodes())
+	r := nodeReconciler(failingReader{fmt.Errorf("no informer")})
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); err == nil || r.State.Nodes() != nil {
+		t.Errorf("error %v, nodes %v; want the error and nothing known", err, r.State.Nodes())
 	}
 }

@@ -43,6 +43,8 @@ type TenantReconciler struct {
 	Keys *keyring.Ring
 	// State of the cluster.
 	State *ClusterState
+	// Placement knows where pods and volumes are.
+	Placement *Placement
 	// Recorder of events.
 	Recorder events.EventRecorder
 	// Clock agreements are judged by.
@@ -55,6 +57,7 @@ type TenantReconciler struct {
 	Concurrency int
 
 	lastWrites sync.Map // tenant UID -> resource version of the last status write
+	evictions  sync.Map // tenant UID -> *eviction
 }
 
 // Reconcile brings one tenant in line with its spec. A conflict says that somebody else wrote at the same time: it is
@@ -71,6 +74,7 @@ func (r *TenantReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	t := &v1alpha1.HIPAATenant{}
 	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
+		r.Placement.forget(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !r.State.Known() {
@@ -84,6 +88,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	case !t.DeletionTimestamp.IsZero():
 		return r.delete(ctx, t)
 	case t.Spec.Suspend:
+		r.Placement.judged(t.Name, 0)
 		return ctrl.Result{}, r.writeStatus(ctx, t, status.Suspend(t, r.Clock.Now()))
 	}
 	if err := r.ensureFinalizer(ctx, t); err != nil {
@@ -101,6 +106,10 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 		}
 		err = r.act(ctx, t, &d)
 	}
+	if err == nil {
+		err = r.evict(ctx, t, &d)
+	}
+	r.Placement.judged(t.Name, len(d.plan.Misplaced))
 	d.inputs.Err = err
 	if err := r.writeStatus(ctx, t, status.Compute(d.inputs)); err != nil {
 		return ctrl.Result{}, err
@@ -117,6 +126,8 @@ type decision struct {
 	inputs  status.Inputs
 	written []v1alpha1.ObjectRef
 	before  v1alpha1.HIPAATenantStatus // the status this reconcile began with
+
+	evictAgain time.Duration // until the next misplaced pod is due; zero when none is
 }
 
 // decide reads the facts and makes the plan. Keys are made only for a plan that could be applied, so a spec that is
@@ -219,6 +230,7 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 	if len(d.written) > 0 {
 		sooner(confirmAfter)
 	}
+	sooner(d.evictAgain)
 	if !d.plan.Next.IsZero() {
 		sooner(max(time.Second, d.plan.Next.Sub(r.Clock.Now())))
 	}

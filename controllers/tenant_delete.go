@@ -64,6 +64,7 @@ func (r *TenantReconciler) letGo(ctx context.Context, t *v1alpha1.HIPAATenant) e
 	lock := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	err := r.Client.Patch(ctx, t, lock, client.FieldOwner(v1alpha1.OperatorName))
 	r.lastWrites.Delete(t.UID)
+	r.evictions.Delete(t.UID)
 	return client.IgnoreNotFound(err)
 }
 

@@ -25,7 +25,7 @@ const (
 func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenant, from source) (compile.Facts, error) {
 	f := compile.Facts{
 		AdmissionEnforced: len(r.State.Admission()) == 0,
-		ReadyNodes:        r.State.ReadyNodes(),
+		Nodes:             r.State.Nodes(),
 		OperatorNamespace: r.OperatorNamespace,
 		Now:               r.Clock.Now(),
 	}
@@ -45,7 +45,15 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 	if f.Namespaces, err = r.readNamespaces(ctx, t, from); err != nil {
 		return f, err
 	}
-	return f, r.readStrangers(ctx, t, &f)
+	if err = r.readStrangers(ctx, t, &f); err != nil {
+		return f, err
+	}
+	var regions []string
+	if f.Profile != nil {
+		regions = compile.PermittedRegions(t, f.Profile)
+	}
+	f.Pods, f.Volumes, err = r.Placement.read(t.Name, regions, f.Namespaces)
+	return f, err
 }
 
 func byName(list []v1alpha1.BusinessAssociate) map[string]*v1alpha1.BusinessAssociate {

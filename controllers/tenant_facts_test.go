@@ -146,7 +146,7 @@ func TestReadFacts(t *testing.T) {
 	if f.Profile == nil || f.Profile.Name != "default" || len(f.Associates) != 2 || f.Associates["aws"].Name != "aws" {
 		t.Errorf("profile %v, associates %v", f.Profile, f.Associates)
 	}
-	if !f.AdmissionEnforced || f.ReadyNodes[fixture.Region] != 1 || f.OperatorNamespace != v1alpha1.OperatorNamespace || !f.Now.Equal(noon) {
+	if !f.AdmissionEnforced || f.Nodes.Ready[fixture.Region] != 1 || f.OperatorNamespace != v1alpha1.OperatorNamespace || !f.Now.Equal(noon) {
 		t.Errorf("facts %+v", f)
 	}
 	r.State.setAdmission([]string{"missing"})

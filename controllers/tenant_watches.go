@@ -24,7 +24,7 @@ import (
 )
 
 // SetupWithManager registers the controller and everything that wakes it: tenants, profiles, associates, every object
-// it owns (drift), and the state of the cluster.
+// it owns (drift), pods and volumes that are not where they should be, and the state of the cluster.
 func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	b := ctrl.NewControllerManagedBy(mgr).Named("tenants").
@@ -32,6 +32,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.HIPAAProfile{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProfile), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.BusinessAssociate{}, handler.EnqueueRequestsFromMapFunc(r.everyTenant), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
+		WatchesRawSource(r.Placement).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})
 	for _, kind := range apply.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(r.concerned), builder.WithPredicates(r.drift()))

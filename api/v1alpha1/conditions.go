@@ -7,7 +7,8 @@ package v1alpha1
 //	├── NamespacesReady     every namespace exists, is ours, and its gate is open
 //	├── BAAInForce          both parties signed and today lies inside the agreement
 //	├── AdmissionEnforced   the API server holds every admission policy exactly as shipped
-//	├── PlacementEnforced   the region facts are written and the placement policies stand
+//	├── PlacementEnforced   the region facts are written, the placement policies stand, and neither pods nor volumes are
+//	│                       found outside the tenant's regions
 //	├── NetworkIsolated     the network policies stand (Unknown, reason PolicyWritten, until a probe has run: the
 //	│                       one Unknown that does not hold Ready back, because the operator did all it can)
 //	├── EncryptionReady     every data key is wrapped and bound to its namespace
@@ -80,6 +81,10 @@ const (
 	ReasonAccessTooWide = "AccessTooWide"
 	// ReasonRegionWithoutNodes: placement is enforced, and one of the regions has no ready node.
 	ReasonRegionWithoutNodes = "RegionWithoutNodes"
+	// ReasonPodsMisplaced: pods run on nodes that are not known to be in the tenant's regions.
+	ReasonPodsMisplaced = "PodsMisplaced"
+	// ReasonVolumesOutsideRegions: volumes of the tenant lie outside its regions.
+	ReasonVolumesOutsideRegions = "VolumesOutsideRegions"
 	// ReasonKMSWrapped: data keys are wrapped by an external KMS.
 	ReasonKMSWrapped = "KMSWrapped"
 	// ReasonSoftwareKey: data keys are wrapped by a key that is itself a Secret of this cluster.

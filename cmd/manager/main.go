@@ -91,12 +91,17 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		return err
 	}
 	state := controllers.NewClusterState()
+	placement, err := controllers.NewPlacement(start.watches, mgr.GetClient(), state)
+	if err != nil {
+		return err
+	}
 	tenants := &controllers.TenantReconciler{
 		Client:            mgr.GetClient(),
 		Live:              mgr.GetAPIReader(),
 		Applier:           apply.New(mgr.GetClient(), mgr.GetAPIReader(), v1alpha1.OperatorName),
 		Keys:              start.keys,
 		State:             state,
+		Placement:         placement,
 		Recorder:          mgr.GetEventRecorder(v1alpha1.OperatorName),
 		Clock:             clock.RealClock{},
 		ClusterUID:        start.clusterUID,
@@ -110,7 +115,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	for _, c := range []interface{ SetupWithManager(manager.Manager) error }{
 		tenants,
 		policies,
-		&controllers.NodeReconciler{Client: mgr.GetClient(), State: state},
+		&controllers.NodeReconciler{Client: mgr.GetClient(), State: state, Placement: placement},
 		&controllers.AssociateReconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}},
 	} {
 		if err := c.SetupWithManager(mgr); err != nil {

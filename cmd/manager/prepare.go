@@ -6,7 +6,9 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -20,6 +22,7 @@ type prepared struct {
 	identity   string
 	clusterUID string
 	keys       *keyring.Ring
+	watches    kubernetes.Interface // for lists and watches of many objects
 }
 
 // prepare asks the API server who the operator is, so that the admission policies exempt this identity and no other,
@@ -41,7 +44,13 @@ func prepare(ctx context.Context, mgr manager.Manager, o options) (prepared, err
 	if err != nil {
 		return prepared{}, err
 	}
-	return prepared{identity: self.Status.UserInfo.Username, clusterUID: string(system.UID), keys: ring}, nil
+	config := rest.CopyConfig(mgr.GetConfig())
+	config.AcceptContentTypes, config.ContentType = runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON, runtime.ContentTypeProtobuf
+	watches, err := kubernetes.NewForConfigAndClient(config, mgr.GetHTTPClient())
+	if err != nil {
+		return prepared{}, err
+	}
+	return prepared{identity: self.Status.UserInfo.Username, clusterUID: string(system.UID), keys: ring, watches: watches}, nil
 }
 
 // providers are the key management systems keyURI may name: software keys always, Vault where an address is given. The

@@ -50,12 +50,22 @@ const (
 	CodeNamespaceRetained = "NamespaceRetained"
 	// CodeShredNotAvailable: deletionPolicy Shred was asked for and Retain is what is done.
 	CodeShredNotAvailable = "ShredNotAvailable"
-	// CodeEvictNotAvailable: the profile asks for misplaced pods to be evicted, and they are not looked for yet.
-	CodeEvictNotAvailable = "EvictNotAvailable"
 	// CodeNetworkPolicyTooWide: a network policy of somebody else opens more than the tenant may.
 	CodeNetworkPolicyTooWide = "NetworkPolicyTooWide"
 	// CodeAccessTooWide: a role binding of somebody else names everybody, or a service account of another namespace.
 	CodeAccessTooWide = "AccessTooWide"
+	// CodePodsMisplaced: pods run on nodes that are not known to be in the tenant's regions.
+	CodePodsMisplaced = "PodsMisplaced"
+	// CodeEvictionHeld: a misplaced pod is not evicted although the profile says so.
+	CodeEvictionHeld = "EvictionHeld"
+	// CodeNodeRegionDisputed: the region label of a node contradicts its spec.providerID.
+	CodeNodeRegionDisputed = "NodeRegionDisputed"
+	// CodeRegionByLabelAlone: nothing but their label vouches for the region of some nodes.
+	CodeRegionByLabelAlone = "RegionByLabelAlone"
+	// CodeVolumesOutsideRegions: volumes of the tenant lie outside its regions.
+	CodeVolumesOutsideRegions = "VolumesOutsideRegions"
+	// CodeVolumeRegionUnknown: it is not known where volumes of the tenant lie.
+	CodeVolumeRegionUnknown = "VolumeRegionUnknown"
 	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
 	CodeKeysetMissing = "KeysetMissing"
 )

@@ -19,6 +19,7 @@ func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 	r, p := decide(t, f)
 	if p.Writable() {
 		r.compile(f, p)
+		r.planEvictions(f, p)
 	}
 	return p.settle()
 }
@@ -35,8 +36,11 @@ func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 	}
 	r := resolve(t, f, p)
 	r.checkNamespaces(f, p)
+	r.judgePlacement(f, p)
 	if !p.Invalid() && len(p.Waiting) == 0 {
 		p.Effective, p.Rotation = r.effective(), r.rotation
+	} else {
+		r.holdAll(p)
 	}
 	return r, p
 }

@@ -23,8 +23,11 @@ type Facts struct {
 	Namespaces map[string]Namespace
 	// Strangers are what others made in the tenant's namespaces, by namespace.
 	Strangers map[string]Strangers
-	// ReadyNodes counts ready nodes by region; nil when nodes were not read.
-	ReadyNodes map[string]int
+	// Nodes, and the regions they are in; nil when nodes were not read.
+	Nodes *Survey
+	// Pods that are bound and have not ended, and Volumes that are claimed: at least those in the tenant's namespaces.
+	Pods    []Pod
+	Volumes []Volume
 	// Keysets are the documents to stand in Secret hipaa-keyset, by namespace. A namespace that is missing here gets no
 	// keyset written and its gate is not opened; one that stands there is left alone.
 	Keysets map[string]Keyset

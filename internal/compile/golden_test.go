@@ -25,11 +25,21 @@ type story struct {
 		Namespaces          map[string]Namespace `json:"namespaces"`
 		Strangers           map[string]Strangers `json:"strangers"`
 		ReadyNodes          map[string]int       `json:"readyNodes"`
+		Nodes               []storyNode          `json:"nodes"`
+		Pods                []Pod                `json:"pods"`
+		Volumes             []Volume             `json:"volumes"`
 		Keysets             []string             `json:"keysets"`
 		AdmissionNotInForce bool                 `json:"admissionNotInForce"`
 		Now                 time.Time            `json:"now"`
 		Deleted             bool                 `json:"deleted"`
 	} `json:"facts"`
+}
+
+// storyNode is a ready node.
+type storyNode struct {
+	Name       string `json:"name"`
+	Label      string `json:"label"`
+	ProviderID string `json:"providerID"`
 }
 
 // outcome is testdata/<name>/want.yaml.
@@ -40,6 +50,8 @@ type outcome struct {
 	Agreement string                   `json:"agreement,omitempty"`
 	Next      string                   `json:"next,omitempty"`
 	Gates     map[string]v1alpha1.Gate `json:"gates,omitempty"`
+	Misplaced []string                 `json:"misplaced,omitempty"`
+	Evict     []string                 `json:"evict,omitempty"`
 	Born      []string                 `json:"born,omitempty"`
 	Kept      []v1alpha1.ObjectRef     `json:"kept,omitempty"`
 	Waves     [][]any                  `json:"waves,omitempty"`
@@ -94,7 +106,8 @@ func read(t *testing.T, path string) story {
 
 func (s story) facts() Facts {
 	f := Facts{
-		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, Strangers: s.Facts.Strangers, ReadyNodes: s.Facts.ReadyNodes,
+		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, Strangers: s.Facts.Strangers,
+		Nodes: s.nodes(), Pods: s.Facts.Pods, Volumes: s.Facts.Volumes,
 		Keysets: map[string]Keyset{}, AdmissionEnforced: !s.Facts.AdmissionNotInForce,
 		OperatorNamespace: v1alpha1.OperatorNamespace, Now: s.Facts.Now,
 	}
@@ -102,6 +115,19 @@ func (s story) facts() Facts {
 		f.Keysets[namespace] = Keyset{Document: []byte("{}"), ResourceVersion: "7"}
 	}
 	return f
+}
+
+// nodes are those the story lists, and besides them as many as it counts.
+func (s story) nodes() *Survey {
+	var nodes []Node
+	for _, n := range s.Facts.Nodes {
+		nodes = append(nodes, Node{Name: n.Name, Region: JudgeNode(n.Label, n.ProviderID), Ready: true})
+	}
+	survey := NewSurvey(nodes)
+	for region, count := range s.Facts.ReadyNodes {
+		survey.Ready[region] += count
+	}
+	return survey
 }
 
 func render(t *testing.T, s story) []byte {
@@ -130,6 +156,12 @@ func summary(p *Plan) outcome {
 			written[refOf(config)] = true
 		}
 		o.Waves = append(o.Waves, list)
+	}
+	for _, m := range p.Misplaced {
+		o.Misplaced = append(o.Misplaced, m.String())
+	}
+	for _, m := range p.Evict {
+		o.Evict = append(o.Evict, m.String())
 	}
 	for _, ref := range p.Refs() {
 		if p.Births(ref) {

@@ -43,18 +43,25 @@ type Plan struct {
 	Gates map[string]v1alpha1.Gate
 	// FirstGates are the gates the first wave writes: those in place until the last wave is through.
 	FirstGates map[string]v1alpha1.Gate
+	// Misplaced pods, sorted by namespace and name.
+	Misplaced []Misplaced
+	// Evict names the misplaced pods that are to be evicted once the plan stands.
+	Evict []Misplaced
 	// Next is when the passing of time alone can change the plan; zero when it cannot.
 	Next time.Time
 
 	waves  [waveCount][]runtime.ApplyConfiguration
 	refs   map[v1alpha1.ObjectRef]bool
 	births map[v1alpha1.ObjectRef]bool
+	held   []Held
+	left   map[string]string // namespace/claim -> volume outside the regions
 }
 
 func newPlan() *Plan {
 	return &Plan{
 		Gates: map[string]v1alpha1.Gate{}, FirstGates: map[string]v1alpha1.Gate{},
 		refs: map[v1alpha1.ObjectRef]bool{}, births: map[v1alpha1.ObjectRef]bool{},
+		left: map[string]string{},
 	}
 }
 

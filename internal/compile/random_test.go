@@ -77,7 +77,7 @@ func newWorld(bytes []byte) world {
 		w.facts.Profile = nil
 	}
 	if d.rarely(3) {
-		w.facts.ReadyNodes = map[string]int{fixture.Region: d.roll(2)}
+		w.facts.Nodes = &Survey{Ready: map[string]int{fixture.Region: d.roll(2)}}
 	}
 	d.history(w)
 	return w

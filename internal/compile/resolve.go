@@ -209,11 +209,6 @@ func (r *resolved) resolveRoles(f Facts, p *Plan) {
 
 // admitLimits says so when more is asked for than this version does. Nothing is ever destroyed on a guess.
 func (r *resolved) admitLimits(p *Plan) {
-	if placement := r.profile.Spec.Placement; placement != nil && placement.OnMisplaced == "Evict" {
-		p.find(v1alpha1.SeverityWarning, CodeEvictNotAvailable, "profile spec.placement.onMisplaced",
-			"profile %s asks for misplaced pods to be evicted, which this version does not do: bindings outside the regions are refused, and pods already there stay",
-			r.profile.Name)
-	}
 	if r.tenant.Spec.DeletionPolicy == v1alpha1.DeletionShred {
 		p.find(v1alpha1.SeverityWarning, CodeShredNotAvailable, "spec.deletionPolicy",
 			"deletionPolicy Shred is not available in this version: deleting the tenant retains its namespaces and keys")

@@ -113,7 +113,7 @@ func (r *resolved) regionInForce(region v1alpha1.EligibleRegion, path string, f 
 }
 
 func (r *resolved) warnWithoutNodes(region, path string, f Facts, p *Plan) {
-	if f.ReadyNodes != nil && f.ReadyNodes[region] == 0 {
+	if f.Nodes != nil && f.Nodes.Ready[region] == 0 {
 		p.find(v1alpha1.SeverityWarning, CodeRegionWithoutNodes, path,
 			"region %s has no ready node: pods that only fit there stay pending, none goes to another region", region)
 	}

@@ -77,13 +77,33 @@ func placementEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition
 	if c, failed := failure(in, kind, "Namespace"); failed {
 		return c
 	}
+	for _, outside := range []struct{ code, reason string }{
+		{compile.CodePodsMisplaced, v1alpha1.ReasonPodsMisplaced},
+		{compile.CodeVolumesOutsideRegions, v1alpha1.ReasonVolumesOutsideRegions},
+	} {
+		if f, found := finding(in.Plan, outside.code); found {
+			return condition(kind, no, outside.reason, f.Message)
+		}
+	}
 	if in.Plan.Effective == nil || in.Applied == nil {
-		return kept(in, kind)
+		return placedAsBefore(in)
 	}
 	if f, found := finding(in.Plan, compile.CodeRegionWithoutNodes); found {
 		return condition(kind, yes, v1alpha1.ReasonRegionWithoutNodes, f.Message)
 	}
-	return condition(kind, yes, v1alpha1.ReasonEnforced, "new pods run in "+orNowhere(in.Plan.Effective.Regions))
+	return condition(kind, yes, v1alpha1.ReasonEnforced, "pods run in "+orNowhere(in.Plan.Effective.Regions))
+}
+
+// placedAsBefore is the condition when the plan was not applied. What admission keeps new pods to is as before; that
+// something was found outside is no longer so.
+func placedAsBefore(in Inputs) metav1.Condition {
+	const kind = v1alpha1.ConditionPlacementEnforced
+	was := meta.FindStatusCondition(in.Tenant.Status.Conditions, kind)
+	outside := []string{v1alpha1.ReasonPodsMisplaced, v1alpha1.ReasonVolumesOutsideRegions}
+	if was == nil || !slices.Contains(outside, was.Reason) || in.Plan.Agreement.Reason == "" {
+		return kept(in, kind)
+	}
+	return condition(kind, unknown, v1alpha1.ReasonProgressing, "nothing is found outside the regions any more; new pods are placed as they were before")
 }
 
 func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {

@@ -67,6 +67,14 @@ func found(severity v1alpha1.Severity, code string) func(*Inputs) {
 }
 
 // TestConditions: one change to an undisturbed run, and the conditions it must show, as Type=Status/Reason.
+// wasOutside: pods were found outside the last time.
+func wasOutside(in *Inputs) {
+	before := ready()
+	before.Plan.Findings = []v1alpha1.Finding{{Severity: v1alpha1.SeverityWarning, Code: compile.CodePodsMisplaced}}
+	in.Tenant.Status = Compute(before)
+	in.Live = live(v1alpha1.GateOpen)
+}
+
 func TestConditions(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Inputs)
@@ -134,6 +142,45 @@ func TestConditions(t *testing.T) {
 			},
 			[]string{"PlacementEnforced=True/RegionWithoutNodes", "Ready=True/Ready"},
 		},
+		"pods outside": {
+			func(in *Inputs) {
+				in.Plan.Findings = []v1alpha1.Finding{
+					{Severity: v1alpha1.SeverityWarning, Code: compile.CodeRegionWithoutNodes},
+					{Severity: v1alpha1.SeverityWarning, Code: compile.CodeVolumesOutsideRegions},
+					{Severity: v1alpha1.SeverityWarning, Code: compile.CodePodsMisplaced, Message: "two"},
+				}
+			},
+			[]string{"PlacementEnforced=False/PodsMisplaced", "Ready=False/PodsMisplaced", "Reconciling=", "Stalled="},
+		},
+		"volumes outside": {
+			func(in *Inputs) {
+				in.Plan.Findings = []v1alpha1.Finding{{Severity: v1alpha1.SeverityWarning, Code: compile.CodeVolumesOutsideRegions}}
+			},
+			[]string{"PlacementEnforced=False/VolumesOutsideRegions", "Ready=False/VolumesOutsideRegions"},
+		},
+		"pods outside and the spec cannot be honoured": {
+			func(in *Inputs) {
+				invalid(compile.CodeRegionNotEligible)(in)
+				in.Plan.Findings = append(in.Plan.Findings, v1alpha1.Finding{Severity: v1alpha1.SeverityWarning, Code: compile.CodePodsMisplaced})
+			},
+			[]string{"PlacementEnforced=False/PodsMisplaced", "Ready=False/Invalid"},
+		},
+		"pods were outside, and the spec cannot be honoured": {
+			func(in *Inputs) {
+				wasOutside(in)
+				invalid(compile.CodeRegionNotEligible)(in)
+			},
+			[]string{"PlacementEnforced=Unknown/Progressing", "Ready=False/Invalid"},
+		},
+		"pods were outside, and the profile is gone": {
+			func(in *Inputs) {
+				wasOutside(in)
+				*in.Plan = compile.Plan{Waiting: []string{"HIPAAProfile default"}}
+				in.Applied = nil
+			},
+			[]string{"PlacementEnforced=False/PodsMisplaced", "Ready=False/Waiting"},
+		},
+		"pods were outside": {wasOutside, []string{"PlacementEnforced=True/Enforced", "Ready=True/Ready"}},
 		"network policy not written": {failed("NetworkPolicy.networking.k8s.io"), []string{
 			"NetworkIsolated=False/Failed", "Ready=False/Failed", "Reconciling=True/Failed", "AccessBound=False/NotProvisioned", "NamespacesReady=False/Locked",
 		}},

@@ -80,7 +80,7 @@ func (d *drawer) draw(ctx context.Context, t *v1alpha1.HIPAATenant) (drawing, er
 	facts := compile.Facts{
 		Profile:           benchProfile(),
 		Associates:        map[string]*v1alpha1.BusinessAssociate{associateName: benchAssociate()},
-		ReadyNodes:        map[string]int{fixture.Region: 1},
+		Nodes:             &compile.Survey{Ready: map[string]int{fixture.Region: 1}},
 		AdmissionEnforced: true,
 		OperatorNamespace: v1alpha1.OperatorNamespace,
 		Now:               time.Now(),

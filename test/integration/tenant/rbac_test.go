@@ -35,9 +35,16 @@ var _ = Describe("the operator's service account", func() {
 			"delete a namespace": func() error {
 				return thief.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "coveted"}})
 			},
-			"list ConfigMaps":          func() error { return thief.List(ctx, &corev1.ConfigMapList{}) },
-			"list pods":                func() error { return thief.List(ctx, &corev1.PodList{}) },
-			"make a pod":               func() error { return thief.Create(ctx, &corev1.Pod{ObjectMeta: meta("p")}) },
+			"list ConfigMaps": func() error { return thief.List(ctx, &corev1.ConfigMapList{}) },
+			"make a pod":      func() error { return thief.Create(ctx, &corev1.Pod{ObjectMeta: meta("p")}) },
+			"delete a pod":    func() error { return thief.Delete(ctx, &corev1.Pod{ObjectMeta: meta("p")}) },
+			"delete all pods": func() error { return thief.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace("coveted")) },
+			"delete a volume": func() error {
+				return thief.Delete(ctx, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "v"}})
+			},
+			"relabel a node": func() error {
+				return thief.Update(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-us-east-1"}})
+			},
 			"write another policy":     func() error { return thief.Create(ctx, &networkingv1.NetworkPolicy{ObjectMeta: meta("open")}) },
 			"bind itself cluster-wide": func() error { return thief.Create(ctx, binding("x", "cluster-admin")) },
 			"hand out another role": func() error {

@@ -1,0 +1,239 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+)
+
+var (
+	misplacedPods = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "hipaatenant_misplaced_pods",
+		Help: "Pods that run outside the regions of their tenant. A tenant without any has no series.",
+	}, []string{"tenant"})
+	disputedNodes = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "hipaatenant_disputed_nodes",
+		Help: "Nodes whose region label contradicts their spec.providerID.",
+	})
+)
+
+func init() { metrics.Registry.MustRegister(misplacedPods, disputedNodes) }
+
+// Placement knows where pods and volumes are, and wakes a tenant when one of its own turns up outside its regions, or
+// may have gone from there. Everything else that happens to pods wakes nobody.
+//
+// Nothing is missed, because of the order of steps: a pod is in the index before its event is looked at; the regions of
+// a tenant are noted before its pods are listed; nodes are noted before the pods on them are listed. Whichever of two
+// happens last finds the other.
+type Placement struct {
+	state      *ClusterState
+	namespaces client.Reader
+	pods       cache.SharedIndexInformer
+	volumes    cache.SharedIndexInformer
+
+	mu    sync.Mutex
+	known map[string]*placed // by tenant
+	queue queue
+}
+
+// placed is how a tenant was last judged.
+type placed struct {
+	regions []string
+	// outside: pods of it are, or may be, reported as misplaced, so that the end of any pod may be news.
+	outside bool
+}
+
+// NewPlacement returns the watches of pods and volumes; they run once the tenants' controller starts.
+func NewPlacement(api kubernetes.Interface, namespaces client.Reader, state *ClusterState) (*Placement, error) {
+	pods, podErr := watchPods(api)
+	volumes, volumeErr := watchVolumes(api)
+	return &Placement{
+		state: state, namespaces: namespaces, pods: pods, volumes: volumes, known: map[string]*placed{},
+	}, errors.Join(podErr, volumeErr)
+}
+
+// Start begins to watch and to wake tenants through a queue; it is how the tenants' controller starts its sources.
+func (p *Placement) Start(ctx context.Context, q queue) error {
+	p.mu.Lock()
+	p.queue = q
+	p.mu.Unlock()
+	_, podErr := p.pods.AddEventHandler(handlers(ctx, p.podChanged))
+	_, volumeErr := p.volumes.AddEventHandler(handlers(ctx, p.volumeChanged))
+	go p.pods.RunWithContext(ctx)
+	go p.volumes.RunWithContext(ctx)
+	return errors.Join(podErr, volumeErr)
+}
+
+// WaitForSync waits until every pod and volume is known, so that no tenant is judged by a part of them.
+func (p *Placement) WaitForSync(ctx context.Context) error {
+	if !cache.WaitForCacheSync(ctx.Done(), p.pods.HasSynced, p.volumes.HasSynced) {
+		return errors.New("pods and volumes could not be listed: expected list and watch to be allowed by the ClusterRole")
+	}
+	return nil
+}
+
+// handlers tells changes of located objects. Those listed at the start are no change: every tenant is looked at then.
+func handlers[T any](ctx context.Context, changed func(ctx context.Context, before, after *T)) cache.ResourceEventHandler {
+	fact := func(obj any) *T {
+		if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+			obj = gone.Obj
+		}
+		if l, ok := obj.(*located[T]); ok {
+			return &l.fact
+		}
+		return nil
+	}
+	return cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, listed bool) {
+			if !listed {
+				changed(ctx, nil, fact(obj))
+			}
+		},
+		UpdateFunc: func(before, after any) { changed(ctx, fact(before), fact(after)) },
+		DeleteFunc: func(obj any) { changed(ctx, fact(obj), nil) },
+	}
+}
+
+// podChanged wakes the tenant of a pod that came to a node, or left it, outside the tenant's regions.
+func (p *Placement) podChanged(ctx context.Context, before, after *compile.Pod) {
+	if before != nil && after != nil && before.UID == after.UID && before.Node == after.Node {
+		return
+	}
+	for _, pod := range []*compile.Pod{before, after} {
+		if pod == nil {
+			continue
+		}
+		if tenant := p.tenantOf(ctx, pod.Namespace); tenant != "" && p.matters(tenant, pod.Node) {
+			p.wake(tenant)
+		}
+	}
+}
+
+// volumeChanged wakes the tenant of a volume that came, went, or lies elsewhere than it did.
+func (p *Placement) volumeChanged(ctx context.Context, before, after *compile.Volume) {
+	if before != nil && after != nil && reflect.DeepEqual(before, after) {
+		return
+	}
+	for _, volume := range []*compile.Volume{before, after} {
+		if volume == nil || volume.Namespace == "" {
+			continue
+		}
+		if tenant := p.tenantOf(ctx, volume.Namespace); tenant != "" {
+			p.wake(tenant)
+		}
+	}
+}
+
+// matters says that a pod on a node may change what is said of its tenant.
+func (p *Placement) matters(tenant, node string) bool {
+	nodes := p.state.Nodes()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, known := p.known[tenant]
+	if !known || last.outside || nodes == nil {
+		return true
+	}
+	where, exists := nodes.Nodes[node]
+	return exists && !slices.Contains(last.regions, where.Region()) // until the node is known there is nothing to say
+}
+
+// nodesMoved wakes the tenants with pods on nodes that are elsewhere than they were.
+func (p *Placement) nodesMoved(ctx context.Context, names []string) error {
+	namespaces := map[string]bool{}
+	for _, name := range names {
+		pods, err := factsIn[compile.Pod](p.pods, byNode, name)
+		if err != nil {
+			return err
+		}
+		for _, pod := range pods {
+			namespaces[pod.Namespace] = true
+		}
+	}
+	for namespace := range namespaces {
+		if tenant := p.tenantOf(ctx, namespace); tenant != "" {
+			p.wake(tenant)
+		}
+	}
+	return nil
+}
+
+// tenantOf is the tenant a namespace belongs to; empty when it is none's. The cache holds tenants' namespaces only.
+func (p *Placement) tenantOf(ctx context.Context, namespace string) string {
+	ns := &corev1.Namespace{}
+	if err := p.namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
+		if client.IgnoreNotFound(err) != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "reading a namespace from the cache; its tenant is looked at with the next change", "namespace", namespace)
+		}
+		return ""
+	}
+	return ns.Labels[v1alpha1.LabelTenant]
+}
+
+// wakeDelay lets a burst of pods end in one look at their tenant.
+const wakeDelay = 200 * time.Millisecond
+
+// wake asks for a look at a tenant. Before the tenants' controller has started there is nobody to ask, and no need to:
+// it begins with every tenant.
+func (p *Placement) wake(tenant string) {
+	p.mu.Lock()
+	q := p.queue
+	p.mu.Unlock()
+	if q != nil {
+		q.AddAfter(requestFor(tenant), wakeDelay)
+	}
+}
+
+// read lists the pods and volumes of a tenant's namespaces, and notes by which regions they are about to be judged.
+func (p *Placement) read(tenant string, regions []string, namespaces map[string]compile.Namespace) (pods []compile.Pod, volumes []compile.Volume, err error) {
+	p.mu.Lock()
+	p.known[tenant] = &placed{regions: regions, outside: true}
+	p.mu.Unlock()
+	for name, n := range namespaces {
+		if n.Tenant() != "" && n.Tenant() != tenant {
+			continue
+		}
+		inside, podErr := factsIn[compile.Pod](p.pods, byNamespace, name)
+		claimed, volumeErr := factsIn[compile.Volume](p.volumes, byNamespace, name)
+		if err := errors.Join(podErr, volumeErr); err != nil {
+			return nil, nil, err
+		}
+		pods, volumes = append(pods, inside...), append(volumes, claimed...)
+	}
+	return pods, volumes, nil
+}
+
+// judged notes how many pods of a tenant were found outside its regions.
+func (p *Placement) judged(tenant string, outside int) {
+	p.mu.Lock()
+	if last, known := p.known[tenant]; known {
+		last.outside = outside > 0
+	}
+	p.mu.Unlock()
+	if outside == 0 {
+		misplacedPods.DeleteLabelValues(tenant)
+		return
+	}
+	misplacedPods.WithLabelValues(tenant).Set(float64(outside))
+}
+
+// forget drops what is known of a tenant that is gone.
+func (p *Placement) forget(tenant string) {
+	p.mu.Lock()
+	delete(p.known, tenant)
+	p.mu.Unlock()
+	misplacedPods.DeleteLabelValues(tenant)
+}
