@@ -36,6 +36,13 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 	case !apierrors.IsNotFound(err):
 		return f, err
 	}
+	var profiles v1alpha1.HIPAAProfileList
+	if err := r.Client.List(ctx, &profiles, client.UnsafeDisableDeepCopy); err != nil {
+		return f, err
+	}
+	for i := range profiles.Items {
+		f.SharedNamespaces = append(f.SharedNamespaces, compile.SharedNamespaces(&profiles.Items[i])...)
+	}
 	var associates v1alpha1.BusinessAssociateList
 	if err := r.Client.List(ctx, &associates, client.UnsafeDisableDeepCopy); err != nil {
 		return f, err

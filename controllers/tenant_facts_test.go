@@ -137,11 +137,15 @@ func TestALiveReadOwesNothingToTheCache(t *testing.T) {
 }
 
 func TestReadFacts(t *testing.T) {
-	s := newStore(t, defaultProfile(), fixture.Associate("clearing"), fixture.Associate("aws"))
+	strict := fixture.Profile("strict", func(p *v1alpha1.HIPAAProfile) { p.Spec.Gateways = []v1alpha1.PeerPods{{Namespace: "edge"}} })
+	s := newStore(t, defaultProfile(), strict, fixture.Associate("clearing"), fixture.Associate("aws"))
 	r, _ := reconciler(s)
 	f, err := r.readFacts(t.Context(), tenant(), cached)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"kube-system", "kube-system", "edge"}, f.SharedNamespaces); diff != "" {
+		t.Errorf("namespaces of all profiles (-want +got):\n%s", diff)
 	}
 	if f.Profile == nil || f.Profile.Name != "default" || len(f.Associates) != 2 || f.Associates["aws"].Name != "aws" {
 		t.Errorf("profile %v, associates %v", f.Profile, f.Associates)

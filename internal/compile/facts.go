@@ -34,6 +34,8 @@ type Facts struct {
 	// AdmissionEnforced says that the API server holds every admission policy as shipped. Until then no namespace is
 	// made and no gate is opened.
 	AdmissionEnforced bool
+	// SharedNamespaces of all profiles (see the function of this name) may not belong to a tenant.
+	SharedNamespaces []string
 	// OperatorNamespace may not belong to a tenant.
 	OperatorNamespace string
 	// Now is the time agreements and grants are judged by.

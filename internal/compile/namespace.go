@@ -22,7 +22,7 @@ func (r *resolved) checkNamespaces(f Facts, p *Plan) {
 		switch {
 		case slices.Contains(r.reserved(f), name):
 			p.find(v1alpha1.SeverityError, CodeNamespaceReserved, path,
-				"namespace %s belongs to the operator or to shared services of profile %s: choose another name", name, r.profile.Name)
+				"namespace %s belongs to the operator, or to the gateways or resolvers of a profile: choose another name", name)
 		case !exists && !f.AdmissionEnforced:
 			p.wait("the admission policies: namespace %s is not created before they are in force", name)
 		case !exists:
@@ -58,8 +58,14 @@ func (r *resolved) checkPosing(name string, f Facts, p *Plan) {
 }
 
 func (r *resolved) reserved(f Facts) []string {
-	names := []string{f.OperatorNamespace, string(r.dns().Namespace)}
-	for _, g := range r.profile.Spec.Gateways {
+	return slices.Concat([]string{f.OperatorNamespace}, SharedNamespaces(r.profile), f.SharedNamespaces)
+}
+
+// SharedNamespaces are those of a profile's resolvers and gateways. Its tenants' pods talk to what runs there, so no tenant
+// may have one of them, whatever its own profile.
+func SharedNamespaces(p *v1alpha1.HIPAAProfile) []string {
+	names := []string{string(resolvers(p).Namespace)}
+	for _, g := range p.Spec.Gateways {
 		names = append(names, string(g.Namespace))
 	}
 	return names

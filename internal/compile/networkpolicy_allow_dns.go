@@ -11,13 +11,13 @@ var dnsPorts = []v1alpha1.Port{{Port: 53, Protocol: "TCP"}, {Port: 53, Protocol:
 // allowDNS opens the profile's resolver and no other: a foreign resolver is a way out.
 func (r *resolved) allowDNS(namespace string, p *Plan) {
 	config := r.policy(namespace, v1alpha1.PolicyAllowDNS)
-	config.Spec.WithEgress(acnet.NetworkPolicyEgressRule().WithTo(peerPods(r.dns())).WithPorts(policyPorts(dnsPorts)...))
+	config.Spec.WithEgress(acnet.NetworkPolicyEgressRule().WithTo(peerPods(resolvers(r.profile))).WithPorts(policyPorts(dnsPorts)...))
 	writePolicy(WaveAllow, config, p)
 }
 
-func (r *resolved) dns() v1alpha1.PeerPods {
-	if r.profile.Spec.DNS != nil {
-		return *r.profile.Spec.DNS
+func resolvers(p *v1alpha1.HIPAAProfile) v1alpha1.PeerPods {
+	if p.Spec.DNS != nil {
+		return *p.Spec.DNS
 	}
 	return v1alpha1.PeerPods{
 		Namespace:   "kube-system",

@@ -214,3 +214,24 @@ func TestQuotaOfTheTenantWins(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedNamespacesBelongToNobody: the pods of one profile's tenants trust what runs there, also where the tenant that
+// asks for the namespace has another profile.
+func TestSharedNamespacesBelongToNobody(t *testing.T) {
+	profile := fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) {
+		p.Spec.DNS = &v1alpha1.PeerPods{Namespace: "resolvers"}
+		p.Spec.Gateways = []v1alpha1.PeerPods{{Namespace: "edge"}}
+	})
+	f := factsFor(profile)
+	f.SharedNamespaces = []string{"edge-of-another"}
+	for name, reserved := range map[string]bool{
+		v1alpha1.OperatorNamespace: true, "resolvers": true, "edge": true, "edge-of-another": true, "acme": false,
+	} {
+		asking := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) {
+			h.Spec.Namespaces = []v1alpha1.TenantNamespace{{Name: v1alpha1.Name(name), Adopt: true}}
+		})
+		if got := has(Compile(asking, f), CodeNamespaceReserved); got != reserved {
+			t.Errorf("namespace %s is reserved: %t, want %t", name, got, reserved)
+		}
+	}
+}
