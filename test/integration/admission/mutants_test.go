@@ -21,7 +21,7 @@ type mutant struct {
 }
 
 // savesTime are conditions that change nothing but the cost: what they let go, the validations would allow.
-var savesTime = []string{"always", "not-a-pod-with-ordinary-volumes", "load-balancer-now-or-before", "not-an-endpoint-controller"}
+var savesTime = []string{"always", "not-an-ordinary-pod", "not-a-pod-with-ordinary-volumes", "load-balancer-now-or-before", "not-an-endpoint-controller"}
 
 // constraints of a policy; nil for bindings.
 func constraints(object admission.Object) *admissionv1.MatchResources {

@@ -56,6 +56,10 @@ var placementBindTable = pt.Table{Policy: "placement-bind", Rows: []pt.Row{
 		Do: pt.InOrder(setFacts(map[string]string{"hipaatenant.dev/regions": "us-east-1"}),
 			untilRefused(pt.Post("pods/web/binding?dryRun=All", binding("Node", "west-1", "")))),
 		Want: pt.Refused("placement-bind", "region us-west-2 of node west-1 is not one of us-east-1 allowed")},
+	{Name: "no fact about regions any more", As: pt.Scheduler, Inside: true, Given: pending,
+		Do: pt.InOrder(setFacts(map[string]string{"hipaatenant.dev/regions": pt.Without}),
+			untilRefused(pt.Post("pods/web/binding?dryRun=All", binding("Node", "us-1", "")))),
+		Want: pt.Refused("placement-bind", "has no annotation hipaatenant.dev/regions, so no region is allowed to tenant acme-health")},
 
 	{Name: "nodeName, even in the region", Do: pt.Create(pod("nodeName: us-1")), Want: pt.Refused("placement-bind", "spec.nodeName is us-1, which goes past the scheduler")},
 	{Name: "nodeName", As: pt.Admin, Do: pt.Create(pod("nodeName: eu-1")), Want: pt.Refused("placement-bind", "spec.nodeName is eu-1")},
@@ -63,9 +67,6 @@ var placementBindTable = pt.Table{Policy: "placement-bind", Rows: []pt.Row{
 	{Name: "nodeName, dry run", Do: pt.DryRun(pod("nodeName: eu-1")), Want: pt.Refused("placement-bind", "spec.nodeName is eu-1")},
 	{Name: "mirror pod", As: pt.Admin, Do: pt.Create(pod("nodeName: eu-1, automountServiceAccountToken: false", "annotations: {kubernetes.io/config.mirror: abc}")),
 		Want: pt.Refused("placement-bind", "mirror pods run on a node nobody scheduled them to")},
-	{Name: "no regions", Facts: map[string]string{"hipaatenant.dev/regions": ""}, Do: pt.Create(pod("")),
-		Want: pt.Refused("placement-bind", "has no annotation hipaatenant.dev/regions, so no region is allowed to tenant acme-health")},
-	{Name: "no fact about regions", Facts: map[string]string{"hipaatenant.dev/regions": pt.Without}, Do: pt.Create(pod("")), Want: pt.Refused("placement-bind", "has no annotation hipaatenant.dev/regions")},
 
 	{Name: "region label of a running pod", Given: running, Do: pt.Patch(aPod, types.MergePatchType, regionLabel),
 		Want: pt.Refused("placement-bind", `stays "us-east-1"; the request sets "us-west-2"`)},
