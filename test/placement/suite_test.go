@@ -195,5 +195,8 @@ func summary() string {
 			fmt.Fprintf(&s, "%6d pods %6d bound  %s\n", of[key].pods, of[key].bound, cmp.Or(key, "all"))
 		}
 	}
+	for _, found := range outside[:min(10, len(outside))] {
+		fmt.Fprintln(&s, found)
+	}
 	return s.String()
 }
