@@ -35,8 +35,7 @@ var gates = []gate{
 		require(s, abroad(d, t)...)
 	}},
 	{class: class{"gated-more-terms", never, lawful[0].shape}, refused: true, lift: func(_ draw, t tenant, s *corev1.PodSpec) {
-		terms := nodeAffinity(s).RequiredDuringSchedulingIgnoredDuringExecution
-		terms.NodeSelectorTerms = append(terms.NodeSelectorTerms, term(in(labelRegion, t.foreign...)))
+		require(s, append(requiredTerms(s), term(in(labelRegion, t.foreign...)))...)
 	}},
 	{class: class{"gated-no-affinity", never, lawful[0].shape}, refused: true, lift: func(_ draw, _ tenant, s *corev1.PodSpec) { s.Affinity = nil }},
 	{class: class{"gated-empty-term", never, func(_ draw, _ tenant, s *corev1.PodSpec) { require(s, corev1.NodeSelectorTerm{}) }}, refused: true,
@@ -45,10 +44,18 @@ var gates = []gate{
 
 // addTo appends a requirement to every term.
 func addTo(s *corev1.PodSpec, r corev1.NodeSelectorRequirement) {
-	terms := nodeAffinity(s).RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	terms := requiredTerms(s)
 	for i := range terms {
 		terms[i].MatchExpressions = append(terms[i].MatchExpressions, r)
 	}
+}
+
+// requiredTerms are those the spec has; a pod that was not steered has none.
+func requiredTerms(s *corev1.PodSpec) []corev1.NodeSelectorTerm {
+	if required := nodeAffinity(s).RequiredDuringSchedulingIgnoredDuringExecution; required != nil {
+		return required.NodeSelectorTerms
+	}
+	return nil
 }
 
 // gatedPod is created now, and let go by lift.
