@@ -20,6 +20,7 @@ var gatedBefore = gate{class: class{"gated-before-shrinking", perhaps, lawful[0]
 
 func (w *world) plan(d draw) plan {
 	var p plan
+	var fillers []step
 	for i, t := range w.tenants {
 		p.first = append(p.first, barePods(d, t, i*perTenant, perTenant)...)
 		p.first = append(p.first, controlled(d, t)...)
@@ -38,7 +39,8 @@ func (w *world) plan(d draw) plan {
 			p.shrinks(d, t)
 			continue
 		}
-		p.first = append(p.first, competing(t, "filler", ""), pod(d, t, "unbalanced", unbalanced))
+		p.first = append(p.first, pod(d, t, "unbalanced", unbalanced))
+		fillers = append(fillers, competing(t, "filler", ""))
 		if i%2 == 0 {
 			p.then = append(p.then, competing(t, "urgent", urgent))
 		}
@@ -46,6 +48,7 @@ func (w *world) plan(d draw) plan {
 	for _, steps := range [][]step{p.first, p.then, p.shrunk} {
 		d.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	}
+	p.first = append(fillers, p.first...) // early, or there is nobody to drive away
 	return p
 }
 
