@@ -53,6 +53,19 @@ func (b *bench) close(failed bool) error {
 	return os.RemoveAll(b.dir)
 }
 
+// all measures what the options ask for.
+func (b *bench) all(ctx context.Context) (samples []sample, cost *admissionResult, err error) {
+	if b.only != onlyTenants {
+		if cost, err = b.admission(ctx); err != nil {
+			return nil, nil, fmt.Errorf("cost of admission: %w", err)
+		}
+	}
+	if b.only != onlyAdmission {
+		samples, err = b.measure(ctx)
+	}
+	return samples, cost, err
+}
+
 // measure takes all samples. Floors and operator take turns, so that a busy minute does not meet one of them alone.
 func (b *bench) measure(ctx context.Context) ([]sample, error) {
 	var samples []sample

@@ -17,11 +17,26 @@ type options struct {
 	fsync         bool
 	steady        time.Duration
 	results       string
+	only          string
+	namespaces    []int
+	foils         []int
+	rounds        int
 	publish       bool
 }
 
+// Values of -only.
+const (
+	// onlyTenants is how fast tenants are made and kept, and what that takes.
+	onlyTenants = "tenants"
+	// onlyAdmission is what the admission policies cost a pod.
+	onlyAdmission = "admission"
+)
+
 func parse(args []string) (options, error) {
-	o := options{tenants: []int{200, 1000}, concurrencies: []int{4, 16, 64}}
+	o := options{
+		tenants: []int{200, 1000}, concurrencies: []int{4, 16, 64},
+		namespaces: []int{1, 1000, 10_000}, foils: []int{1000},
+	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.Func("tenants", "numbers of tenants, with commas (default 200,1000)", numbers(&o.tenants))
 	f.Func("concurrency", "concurrencies the floors try, with commas (default 4,16,64)", numbers(&o.concurrencies))
@@ -31,10 +46,18 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.steady, "steady", 30*time.Second, "how long the quiet operator is watched")
 	f.StringVar(&o.results, "results", "test/bench/results", "directory of the repository for the JSON result; empty writes none")
 	f.BoolVar(&o.publish, "publish", false, "put the table into docs/benchmark.md")
+	f.StringVar(&o.only, "only", "", "measure one thing only: "+onlyTenants+" or "+onlyAdmission)
+	f.Func("namespaces", "numbers of tenant namespaces beside which a pod's admission is measured (default 1,1000,10000)", numbers(&o.namespaces))
+	f.Func("foil", "numbers of tenants at which the policies are also bound to each tenant (default 1000)", numbers(&o.foils))
+	f.IntVar(&o.rounds, "rounds", 2000, "how many pods are admitted on each API server")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	switch {
+	case o.only != "" && o.only != onlyTenants && o.only != onlyAdmission:
+		return o, fmt.Errorf("-only must be %s or %s, found %q", onlyTenants, onlyAdmission, o.only)
+	case o.rounds < 1:
+		return o, fmt.Errorf("-rounds must be 1 or more, found %d", o.rounds)
 	case f.NArg() > 0:
 		return o, fmt.Errorf("expected only flags, found %q: see -help", strings.Join(f.Args(), " "))
 	case o.runs < 1:

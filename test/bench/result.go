@@ -21,6 +21,8 @@ type result struct {
 	Method  method   `json:"method"`
 	Figures []figure `json:"figures"`
 	Samples []sample `json:"samples"`
+	// Admission is what the policies cost a pod.
+	Admission *admissionResult `json:"admission,omitempty"`
 }
 
 // method is what was held fixed.
@@ -36,16 +38,19 @@ type method struct {
 	SteadySeconds float64 `json:"steadySeconds"`
 }
 
-func newResult(o options, server string, samples []sample) result {
-	return result{
+func newResult(o options, server string, samples []sample, cost *admissionResult) result {
+	r := result{
 		Date: time.Now().UTC().Format(time.DateOnly),
 		Method: method{
 			Cores: runtime.NumCPU(), Go: runtime.Version(), Kubernetes: server, Fsync: o.fsync, Runs: o.runs, Repeat: o.repeat,
 			Objects: objectsPerTenant, Concurrencies: o.concurrencies, SteadySeconds: o.steady.Seconds(),
 		},
-		Figures: figures(samples),
-		Samples: samples,
+		Figures: figures(samples), Samples: samples, Admission: cost,
 	}
+	if cost != nil {
+		r.Figures = append(r.Figures, cost.figures()...)
+	}
+	return r
 }
 
 // line is the method in a few words.
@@ -62,6 +67,17 @@ func (m method) line() string {
 
 // text is the result for people.
 func (r result) text() string {
+	var parts []string
+	if len(r.Samples) > 0 {
+		parts = append(parts, r.tenantsText())
+	}
+	if r.Admission != nil {
+		parts = append(parts, r.Admission.text())
+	}
+	return strings.Join(parts, "\n")
+}
+
+func (r result) tenantsText() string {
 	text := tables(r.Samples, r.Figures) + "\n" + r.Method.line() + "\n"
 	most := 0.0
 	for _, s := range r.Samples {
@@ -126,6 +142,9 @@ func (r result) write(dir string) (string, error) {
 const (
 	beginTable = "<!-- written by `make bench BENCHFLAGS=-publish`: begin -->\n"
 	endTable   = "<!-- written by `make bench BENCHFLAGS=-publish`: end -->\n"
+	// Those of the admission policies, which may be measured apart.
+	beginAdmission = "<!-- admission, written by `make bench BENCHFLAGS=-publish`: begin -->\n"
+	endAdmission   = "<!-- admission, written by `make bench BENCHFLAGS=-publish`: end -->\n"
 )
 
 func (r result) publish(path string) error {
@@ -133,19 +152,29 @@ func (r result) publish(path string) error {
 	if err != nil {
 		return err
 	}
-	text, err := insert(string(page), fmt.Sprintf("\nMeasured on %s.\n\n%s\n", r.Date, r.text()))
+	text := string(page)
+	if len(r.Samples) > 0 {
+		text, err = insert(text, beginTable, endTable, r.dated(r.tenantsText()))
+	}
+	if err == nil && r.Admission != nil {
+		text, err = insert(text, beginAdmission, endAdmission, r.dated(r.Admission.text()))
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 
-// insert replaces what stands between the marks.
-func insert(page, text string) (string, error) {
-	before, rest, begun := strings.Cut(page, beginTable)
-	_, after, ended := strings.Cut(rest, endTable)
+func (r result) dated(text string) string {
+	return fmt.Sprintf("\nMeasured on %s.\n\n%s\n", r.Date, text)
+}
+
+// insert replaces what stands between two marks.
+func insert(page, begin, end, text string) (string, error) {
+	before, rest, begun := strings.Cut(page, begin)
+	_, after, ended := strings.Cut(rest, end)
 	if !begun || !ended {
-		return "", fmt.Errorf("expected the marks %q and %q in this order, each on a line of its own", beginTable, endTable)
+		return "", fmt.Errorf("expected the marks %q and %q in this order, each on a line of its own", begin, end)
 	}
-	return before + beginTable + text + endTable + after, nil
+	return before + begin + text + end + after, nil
 }

@@ -54,7 +54,7 @@ func TestTextWarnsOfABusyMachine(t *testing.T) {
 		want    bool
 	}{{0.05, false}, {0.4, true}} {
 		busy := taken(200, func(s *sample) { s.FloorB[0].Write.Foreign = tc.foreign })
-		r := newResult(options{}, "v1", []sample{busy})
+		r := newResult(options{}, "v1", []sample{busy}, nil)
 		if got := strings.Contains(r.text(), "note: other programs took up to 40 %"); got != tc.want {
 			t.Errorf("others took %v: warned %t; expected %t", tc.foreign, got, tc.want)
 		}
@@ -63,7 +63,7 @@ func TestTextWarnsOfABusyMachine(t *testing.T) {
 
 func TestMethodLineStatesTheDisk(t *testing.T) {
 	for fsync, want := range map[bool]string{false: "etcd does not wait for the disk", true: "etcd waits for the disk"} {
-		if line := newResult(options{fsync: fsync}, "v1", nil).Method.line(); !strings.Contains(line, want) {
+		if line := newResult(options{fsync: fsync}, "v1", nil, nil).Method.line(); !strings.Contains(line, want) {
 			t.Errorf("expected %q in %q", want, line)
 		}
 	}
@@ -72,7 +72,7 @@ func TestMethodLineStatesTheDisk(t *testing.T) {
 // Results of one day do not overwrite each other, and can be read back.
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "results")
-	r := newResult(options{runs: 3, concurrencies: []int{4}}, "v1.2.3", []sample{taken(200)})
+	r := newResult(options{runs: 3, concurrencies: []int{4}}, "v1.2.3", []sample{taken(200)}, nil)
 	r.Date = "2026-06-01"
 	for _, want := range []string{"2026-06-01-1.json", "2026-06-01-2.json"} {
 		path, err := r.write(dir)
@@ -95,12 +95,12 @@ func TestWrite(t *testing.T) {
 
 func TestInsert(t *testing.T) {
 	page := "# Title\n" + beginTable + "old\n" + endTable + "end\n"
-	got, err := insert(page, "new\n")
+	got, err := insert(page, beginTable, endTable, "new\n")
 	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
 		t.Errorf("%q, error %v; expected %q", got, err, want)
 	}
 	for _, page := range []string{"", beginTable, endTable, endTable + beginTable} {
-		if got, err := insert(page, "new\n"); err == nil {
+		if got, err := insert(page, beginTable, endTable, "new\n"); err == nil {
 			t.Errorf("%q became %q; expected an error", page, got)
 		}
 	}
@@ -111,22 +111,27 @@ func TestDocumentationHasTheMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := insert(string(page), ""); err != nil {
-		t.Error(err)
+	for begin, end := range map[string]string{beginTable: endTable, beginAdmission: endAdmission} {
+		if _, err := insert(string(page), begin, end, ""); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
 func TestParse(t *testing.T) {
-	o, err := parse([]string{"-tenants", "10, 20", "-concurrency", "2", "-runs", "3", "-repeat", "2", "-fsync", "-steady", "1m", "-results", "", "-publish"})
+	o, err := parse([]string{"-tenants", "10, 20", "-concurrency", "2", "-runs", "3", "-repeat", "2", "-fsync", "-steady", "1m", "-results", "", "-publish",
+		"-only", "admission", "-namespaces", "1,5", "-foil", "5", "-rounds", "7"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := options{tenants: []int{10, 20}, concurrencies: []int{2}, runs: 3, repeat: 2, fsync: true, steady: 60e9, publish: true}
+	want := options{tenants: []int{10, 20}, concurrencies: []int{2}, runs: 3, repeat: 2, fsync: true, steady: 60e9, publish: true,
+		only: onlyAdmission, namespaces: []int{1, 5}, foils: []int{5}, rounds: 7}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
 	for _, args := range [][]string{
 		{"x"}, {"-runs", "0"}, {"-repeat", "-1"}, {"-steady", "0s"}, {"-tenants", ""}, {"-tenants", "0"}, {"-tenants", "10001"}, {"-tenants", "1;2"}, {"-concurrency", "-1"},
+		{"-only", "some"}, {"-namespaces", "0"}, {"-foil", ""}, {"-rounds", "0"},
 	} {
 		if o, err := parse(args); err == nil {
 			t.Errorf("%q became %+v; expected an error", args, o)
