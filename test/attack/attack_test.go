@@ -1,6 +1,9 @@
 package attack
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Attack is one thing nobody inside a tenant may bring about. Exactly one of Object, On and Send says what it is. In all
 // texts NAMESPACE stands for the tenant's namespace, VICTIM for another tenant's, and NAME for a name of the attempt's own.
@@ -45,8 +48,8 @@ type refusal struct {
 	parts []string
 	// check looks at what became of a request that was let through: harmless, or repaired.
 	check func(ctx context.Context, t *trial) error
-	// repair is for refusals after the fact.
-	repair bool
+	// within is how long the repair of what was let through may take.
+	within time.Duration
 }
 
 // Who refuses, as judge tells it from the answer.
@@ -80,7 +83,7 @@ func harmless(check func(ctx context.Context, t *trial) error) refusal {
 	return refusal{who: "nothing", check: check}
 }
 
-// repaired requests are let through, and undone within a second, with an event of this reason.
-func repaired(reason string) refusal {
-	return refusal{who: "the operator", parts: []string{reason}, repair: true}
+// repaired requests are let through, and undone in time, with an event of this reason.
+func repaired(reason string, within time.Duration) refusal {
+	return refusal{who: "the operator", parts: []string{reason}, within: within}
 }

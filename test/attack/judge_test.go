@@ -32,7 +32,7 @@ func judge(err error) string {
 	case apierrors.IsForbidden(err) && (strings.Contains(err.Error(), `User "`) && strings.Contains(err.Error(), " cannot ") ||
 		strings.Contains(err.Error(), "attempting to grant RBAC permissions not currently held")):
 		return byRBAC
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), strings.Contains(err.Error(), "failed to create typed patch object"):
 		return byRules
 	case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
 		return byAbsence
@@ -75,7 +75,7 @@ func decide(ctx context.Context, t *trial) (verdict, error) {
 	}
 	for _, r := range t.attack.By {
 		switch {
-		case r.repair:
+		case r.within > 0:
 			return t.awaitRepair(ctx, r)
 		case r.check != nil:
 			if err := r.check(ctx, t); err != nil {
@@ -108,7 +108,7 @@ func (t *trial) difference() string {
 		return t.before.GetKind() + " " + t.before.GetName() + " is gone"
 	}
 	a, b := normal(t.before), normal(t.after)
-	if slices.ContainsFunc(t.attack.By, func(r refusal) bool { return r.repair }) { // what was deleted comes back as another
+	if slices.ContainsFunc(t.attack.By, func(r refusal) bool { return r.within > 0 }) { // what was deleted comes back as another
 		for _, o := range []map[string]any{a, b} {
 			unstructured.RemoveNestedField(o, "metadata", "uid")
 			unstructured.RemoveNestedField(o, "metadata", "creationTimestamp")

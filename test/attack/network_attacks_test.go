@@ -1,6 +1,9 @@
 package attack
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // netpol is a NetworkPolicy for all pods with this spec, YAML in flow style.
 func netpol(spec string) string {
@@ -60,6 +63,12 @@ var network = Group{Name: "network", Least: 12, Attacks: []Attack{
 	{Name: "opened while it is being deleted", Doomed: true, Without: []string{"create", "server-side apply,", "update into"}, By: []refusal{policy("network")},
 		From:   "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: NAME, finalizers: [example.com/hold]}, spec: {podSelector: {}}}",
 		Object: "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: NAME, finalizers: [example.com/hold]}, spec: {podSelector: {}, ingress: [{}]}}"},
+	// The cost of an expression is limited; above it a policy that fails closed refuses.
+	{Name: "policy worn out by thousands of networks", Object: netpol("ingress: [{from: [" + manyNetworks + "{ipBlock: {cidr: 0.0.0.0/0}}]}]"), As: []actor{operations, account, administrator},
+		By: []refusal{policy("network"), {who: "a broken policy"}}},
 	{Name: "tier of the cluster", Object: "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: NAME}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Accept, from: [{namespaces: {}}]}]}}",
 		By: []refusal{accessControl("clusternetworkpolicies")}},
 }}
+
+// manyNetworks are lawful, and more than an expression can afford to look at.
+var manyNetworks = strings.Repeat("{ipBlock: {cidr: 203.0.113.0/24}}, ", 5000)

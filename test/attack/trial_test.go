@@ -28,6 +28,7 @@ type trial struct {
 	harm          map[string]any // the merge patch of an attack on something that stands
 	before, after *unstructured.Unstructured
 	began         time.Time
+	took          time.Duration // until a repair
 	err           error
 }
 
@@ -129,11 +130,8 @@ func (t *trial) look(ctx context.Context) (*unstructured.Unstructured, error) {
 	return found, nil
 }
 
-// repairTime is how long the operator may take to undo what it could not refuse.
-const repairTime = time.Second
-
 func (t *trial) awaitRepair(ctx context.Context, r refusal) (verdict, error) {
-	within, cancel := context.WithDeadline(ctx, t.began.Add(repairTime))
+	within, cancel := context.WithDeadline(ctx, t.began.Add(r.within))
 	defer cancel()
 	err := wait.PollUntilContextCancel(within, 10*time.Millisecond, true, func(context.Context) (bool, error) {
 		var err error
@@ -141,8 +139,9 @@ func (t *trial) awaitRepair(ctx context.Context, r refusal) (verdict, error) {
 		return t.after != nil && t.difference() == "", err
 	})
 	if err != nil {
-		return leaked, fmt.Errorf("not repaired within %s: %s", repairTime, t.difference())
+		return leaked, fmt.Errorf("not repaired within %s: %s", r.within, t.difference())
 	}
+	t.took = time.Since(t.began)
 	// The same event again is counted in the first one, and not written again for minutes.
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
 		return t.w.events.tells(r.parts[0], t.way.target.GetKind()+" "+t.way.target.GetName()), nil

@@ -45,7 +45,7 @@ func (a Attack) ways(api *api, name string) ([]way, error) {
 		ways, err = a.onObject(api, name)
 	}
 	// What is judged by what becomes of it cannot be judged by a dry run.
-	later := slices.ContainsFunc(a.By, func(r refusal) bool { return r.repair || r.check != nil })
+	later := slices.ContainsFunc(a.By, func(r refusal) bool { return r.within > 0 || r.check != nil })
 	return slices.DeleteFunc(ways, func(w way) bool {
 		return later && strings.HasSuffix(w.name, ", dry run") ||
 			slices.ContainsFunc(a.Without, func(prefix string) bool { return strings.HasPrefix(w.name, prefix) })
