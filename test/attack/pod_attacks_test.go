@@ -24,9 +24,10 @@ var pods = Group{Name: "pod", Least: 8, Attacks: []Attack{
 	escapes("processes of the host", pod("hostPID: true"), "hostPID=true"),
 	escapes("memory of the host", pod("hostIPC: true"), "hostIPC=true"),
 	escapes("port of the host", podWith("ports: [{containerPort: 443, hostPort: 443}]", ""), "hostPort"),
-	escapes("files of the host", pod("volumes: [{name: root, hostPath: {path: /}}]"), "hostPath"),
+	// The policy of storage refuses these volumes at any level of pod security, and in templates.
+	{Name: "files of the host", Object: pod("volumes: [{name: root, hostPath: {path: /}}]"), By: []refusal{podSecurity("hostPath"), policy("storage", "volume root (hostPath)")}},
+	{Name: "volume that runs git on the node", Object: pod("volumes: [{name: code, gitRepo: {repository: 'https://example.com/x'}}]"), By: []refusal{podSecurity("gitRepo"), policy("storage", "volume code (gitRepo)")}},
 	escapes("host process container of Windows", unsafePod("securityContext: {windowsOptions: {hostProcess: true}}", "hostNetwork: true"), "hostProcess"),
-	escapes("volume that runs git on the node", pod("volumes: [{name: code, gitRepo: {repository: 'https://example.com/x'}}]"), "gitRepo"),
 	escapes("capability to change the network", unsafePod("securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL], add: [NET_ADMIN]}}", ""), "NET_ADMIN"),
 	escapes("no seccomp", podWith("", "initContainers: [{name: first, image: example/init, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: Unconfined}}}]"), "seccompProfile"),
 	escapes("root", unsafePod("securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, runAsUser: 0}", ""), "runAsUser=0"),

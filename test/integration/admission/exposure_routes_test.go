@@ -56,6 +56,8 @@ var exposedIngressRows = []pt.Row{
 		Do: pt.Create(ingress("tls: [{secretName: web}], rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {resource: {apiGroup: example.com, kind: Bucket, name: web}}}]}}]"))},
 	{Name: "Ingress with configuration for the controller", Do: pt.Create(ingress("tls: [{hosts: [portal.acme.example]}], rules: ["+host("portal.acme.example")+"]", "annotations: {nginx.ingress.kubernetes.io/server-snippet: 'return 200;'}")),
 		Want: pt.Refused("exposure", "annotations that end with -snippet")},
+	{Name: "configuration for the controller through status", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/configuration-snippet":"x"}}}`, "status"),
+		Want: pt.Refused("exposure", "annotations that end with -snippet")},
 	{Name: "configuration for the controller later", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/configuration-snippet":"x"}}}`),
 		Want: pt.Refused("exposure", "annotations that end with -snippet")},
 	{Name: "other annotations of an Ingress", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/proxy-body-size":"8m"}}}`), Want: pt.Allowed()},

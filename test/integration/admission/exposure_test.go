@@ -117,6 +117,8 @@ var serviceRows = []pt.Row{
 	{Name: "external address", Do: pt.Create(service("externalIPs: [192.0.2.53]")), Want: pt.Refused("exposure", "spec.externalIPs of a Service would take traffic meant for whoever has the address")},
 	{Name: "external address of a LoadBalancer", As: pt.Admin, Do: pt.Create(balancer("externalIPs: [192.0.2.53]")), Want: pt.Refused("exposure", "spec.externalIPs")},
 	{Name: "external address later", Given: []pt.Request{pt.Create(service(""))}, Do: pt.Patch(aService, types.MergePatchType, `{"spec":{"externalIPs":["192.0.2.53"]}}`), Want: pt.Refused("exposure", "spec.externalIPs")},
+	{Name: "who may come, through status", Given: aBalancer, Do: pt.Patch(aService, types.MergePatchType, `{"metadata":{"annotations":{"service.beta.kubernetes.io/load-balancer-source-ranges":"0.0.0.0/0"}}}`, "status"),
+		Want: pt.Refused("exposure", "annotations of a Service do not say who may reach it")},
 	{Name: "address of a LoadBalancer taken", Given: aBalancer, Do: pt.Patch(aService, types.MergePatchType, taken, "status"),
 		Want: pt.Refused("exposure", "status.loadBalancer of Service web is written by the load balancer of the cluster (who may write services/status in kube-system), not by dev@acme.example")},
 	{Name: "address of a LoadBalancer taken", As: pt.Application, Given: aBalancer, Do: pt.Update(aService, func(s *corev1.Service) {
