@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -80,6 +82,9 @@ func newStore(t *testing.T, objects ...client.Object) *store {
 			if err := s.note("create "+sub, obj); err != nil {
 				return err
 			}
+			if e, ok := body.(*policyv1.Eviction); ok && !names(e.DeleteOptions, obj.GetUID()) {
+				return apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, obj.GetName(), errors.New("another UID"))
+			}
 			return c.SubResource(sub).Create(ctx, obj, body, opts...)
 		},
 		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, obj client.Object, opts ...client.SubResourceUpdateOption) error {
@@ -90,6 +95,11 @@ func newStore(t *testing.T, objects ...client.Object) *store {
 		},
 	})
 	return s
+}
+
+// names says that a deletion is meant for one object and no other of its name.
+func names(o *metav1.DeleteOptions, uid types.UID) bool {
+	return o != nil && o.Preconditions != nil && o.Preconditions.UID != nil && *o.Preconditions.UID == uid
 }
 
 func (s *store) note(verb string, obj client.Object) error {
