@@ -78,6 +78,9 @@ func (c *cage) look(t *testing.T) (*v1alpha1.HIPAATenant, []string) {
 			evicted = append(evicted, name)
 		}
 		if found && c.store.fail[write] == nil {
+			if exists(t, c.store, "acme", name, &corev1.Pod{}) {
+				t.Errorf("pod %s is still there: the eviction does not name its UID", name)
+			}
 			if err := c.Placement.pods.GetIndexer().Delete(&locatedPod{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: name}}); err != nil {
 				t.Fatal(err)
 			}
@@ -250,6 +253,21 @@ func TestAPodDisruptionBudgetIsObeyed(t *testing.T) {
 	c.pass(retryHeldMax)
 	if _, evicted = c.look(t); len(evicted) != 3 {
 		t.Errorf("evicted %v once it is allowed", evicted)
+	}
+}
+
+// TestAPodThatWasHeldAndIsGone is not spoken of any more, while others still go.
+func TestAPodThatWasHeldAndIsGone(t *testing.T) {
+	c := caged(t, "a", "b", "c", "d")
+	c.store.fail["create eviction Pod acme/a"] = budget
+	if got, _ := c.look(t); !strings.Contains(messageOf(got, compile.CodeEvictionHeld), "acme/a") {
+		t.Errorf("findings %v", got.Status.Findings)
+	}
+	if err := c.Placement.pods.GetIndexer().Delete(&locatedPod{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := c.look(t); messageOf(got, compile.CodeEvictionHeld) != "" || messageOf(got, compile.CodePodsMisplaced) == "" {
+		t.Errorf("findings %v", got.Status.Findings)
 	}
 }
 
