@@ -86,8 +86,8 @@ func TestEvaluate(t *testing.T) {
 	want := &admissionResult{
 		Floor: spread{2, 9, 9}, Noise: spread{0, 1, 1},
 		Sites: []admissionSite{
-			{Tenants: 10, Added: spread{2, 3, 3}, Beside: spread{2, 2, 2}, Others: spread{0, 1, 1}, Stored: spread{2, 3, 3}},
-			{Tenants: 10, Foil: true, Added: spread{7, 7, 7}, Beside: spread{4, 4, 4}, Others: spread{3, 3, 3}, Stored: spread{7, 7, 7}},
+			{Tenants: 10, Added: spread{2, 3, 3}, Fastest: 1, Beside: spread{2, 2, 2}, Others: spread{0, 1, 1}, Stored: spread{2, 3, 3}},
+			{Tenants: 10, Foil: true, Added: spread{7, 7, 7}, Fastest: 7, Beside: spread{4, 4, 4}, Others: spread{3, 3, 3}, Stored: spread{7, 7, 7}},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
