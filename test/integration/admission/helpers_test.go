@@ -60,13 +60,13 @@ func decided(request pt.Request) pt.Request {
 	}
 }
 
-// formerly creates an object the policies refuse, before the namespace is the tenant's.
+// formerly creates an object the policies refuse, before the namespace is the tenant's. They refuse it to the developer.
 func formerly(text string) pt.Request {
 	return pt.InOrder(
 		pt.Patch(self, types.JSONPatchType, noTenant),
 		pt.Eventually("the namespace to be nobody's", pt.Create(text)),
 		pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/tenant":"`+pt.Tenant+`"}}}`),
-		untilRefusedOnly(pt.DryRun(text)),
+		untilRefusedOnly(pt.As(pt.Developer, pt.DryRun(text))),
 	)
 }
 

@@ -58,7 +58,7 @@ var _ = Describe("mutants", Serial, func() {
 			}
 			AfterAll(func(ctx context.Context) {
 				Expect(env.Restore(ctx, policy.GetName())).To(Succeed())
-				Expect(awaitMarker(ctx, "no-mutant", "")).To(Succeed())
+				Expect(awaitMarker(ctx, "")).To(Succeed())
 			})
 		})
 	}
@@ -106,28 +106,28 @@ func failing(ctx context.Context, rows []pt.Row) (noticing, error) {
 
 // takeUp makes the API server hold a mutant, and waits until it goes by it: until it refuses the marker, or stamps it.
 func takeUp(ctx context.Context, m mutant) error {
-	marker := fmt.Sprintf("mutant-%d", mutants.made)
+	marker := fmt.Sprintf("mutant-%04d", mutants.made)
 	if err := env.Replace(ctx, marked(m.policy, marker)); err != nil {
 		return err
 	}
-	return awaitMarker(ctx, marker, marker)
+	return awaitMarker(ctx, marker)
 }
 
-// awaitMarker creates the marker, a lease, as a dry run, until it comes back stamped or refused with this text, or with none.
-func awaitMarker(ctx context.Context, marker, want string) error {
+// awaitMarker creates a lease, as a dry run, until it comes back refused or stamped with the marker; or untouched, for none.
+func awaitMarker(ctx context.Context, marker string) error {
 	namespace, err := env.TenantNamespace(ctx, nil)
 	if err != nil {
 		return err
 	}
-	return pt.Await(ctx, marker, func(ctx context.Context) error {
-		lease := &coordinationv1.Lease{ObjectMeta: named(marker)}
+	return pt.Await(ctx, "the API server to hold "+marker, func(ctx context.Context) error {
+		lease := &coordinationv1.Lease{ObjectMeta: named("lease")}
 		lease.Namespace = namespace
 		got := ""
 		if err := env.Admin.Create(ctx, lease, client.DryRunAll); err != nil {
 			got = err.Error()
 		}
-		if got += lease.Annotations[markerKey]; want == "" && got != "" || !strings.Contains(got, want) {
-			return fmt.Errorf("want %q, got %q", want, got)
+		if got += lease.Annotations[markerKey]; marker == "" && got != "" || !strings.Contains(got, marker) {
+			return fmt.Errorf("want %q, got %q", marker, got)
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package admission_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +19,20 @@ const rbacGroup = "apiGroup: rbac.authorization.k8s.io"
 // roleBinding names these subjects, YAML in flow style.
 func roleBinding(subjects string) string {
 	return fmt.Sprintf("{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: own}, roleRef: {%s, kind: ClusterRole, name: view}, subjects: [%s]}", rbacGroup, subjects)
+}
+
+// boundTo binds a ClusterRole to a person.
+func boundTo(role string) string {
+	return strings.Replace(roleBinding(user("jo@acme.example")), "name: view", "name: "+role, 1)
+}
+
+// role grants by these rules, YAML in flow style.
+func role(rules string) string {
+	return "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: own}, rules: [" + rules + "]}"
+}
+
+func rule(verbs, groups, resources string) string {
+	return fmt.Sprintf("{verbs: [%s], apiGroups: [%s], resources: [%s]}", verbs, groups, resources)
 }
 
 func user(name string) string  { return "{" + rbacGroup + ", kind: User, name: '" + name + "'}" }
@@ -50,11 +65,37 @@ var roleBindingRows = []pt.Row{
 	{Name: "role for an account of another namespace, by user name", Do: pt.Create(roleBinding(user("system:serviceaccount:other-clinic:app"))), Want: pt.Refused("tenancy", "system:serviceaccount:other-clinic:app", foreign)},
 	{Name: "role for an account of a namespace that begins alike", Do: pt.Create(roleBinding(user("system:serviceaccount:NAMESPACE-2:app"))), Want: pt.Refused("tenancy", foreign)},
 	{Name: "role for an account of another namespace", As: pt.Operator, Do: pt.Create(roleBinding(account("ci", "deployer"))), Want: pt.Allowed()},
+	{Name: "role for kubelets", Do: pt.Create(roleBinding(group("system:nodes"))), Want: pt.Refused("tenancy", "RoleBinding own names system:nodes, which is an identity of the cluster itself; name people, their groups, or service accounts")},
+	{Name: "role for administrators of the cluster", As: pt.Admin, Do: pt.Create(roleBinding(group("system:masters"))), Want: pt.Refused("tenancy", "system:masters, which is an identity of the cluster")},
+	{Name: "role for a component of the cluster", As: pt.Application, Do: pt.Apply(roleBinding(user("system:kube-scheduler"))), Want: pt.Refused("tenancy", "system:kube-scheduler, which is an identity of the cluster")},
+	{Name: "role for a person whose name begins alike", Do: pt.Create(roleBinding(user("systemadmin@acme.example"))), Want: pt.Allowed()},
+	{Name: "everything, by cluster-admin", As: pt.Admin, Do: pt.Create(boundTo("cluster-admin")), Want: pt.Refused("tenancy", "RoleBinding own binds cluster-admin, which holds what an approved EmergencyAccess is for", "name the subject in spec.roles of HIPAATenant acme-health")},
+	{Name: "everything, by cluster-admin", Do: pt.DryRun(boundTo("cluster-admin")), Want: pt.Refused("tenancy", "binds cluster-admin")},
+	{Name: "a built-in role", As: pt.Admin, Do: pt.Create(boundTo("edit")), Want: pt.Allowed()},
 	{Name: "everybody added to a role", Given: []pt.Request{pt.Create(roleBinding(user("jo@acme.example")))}, Want: pt.Refused("tenancy", nobody),
 		Do: pt.Patch(own, types.JSONPatchType, `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"Group","name":"system:authenticated"}}]`)},
 	{Name: "foreign account added to a role, server-side apply", Given: []pt.Request{pt.Create(roleBinding(user("jo@acme.example")))}, Do: pt.Apply(roleBinding(account("other-clinic", "app"))), Want: pt.Refused("tenancy", foreign)},
 	{Name: "label of a role that names a foreign account", Given: []pt.Request{pt.Create(roleBinding(account("ci", "deployer")))}, Do: pt.Patch(own, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},
 	{Name: "role for everybody taken back", Given: []pt.Request{pt.Create(roleBinding(account("ci", "deployer")))}, Do: pt.Delete(own), Want: pt.Allowed()},
+}
+
+// roleRows: no Role leads to more than it grants.
+var roleRows = []pt.Row{
+	{Name: "Role of an application", Do: pt.Create(role(rule("'*'", "''", "configmaps, pods") + ", " + rule("get, list", "'*'", "'*'"))), Want: pt.Allowed()},
+	{Name: "Role for tokens and secrets", Do: pt.Create(role(rule("create", "''", "serviceaccounts/token") + ", " + rule("get", "''", "secrets"))), Want: pt.Allowed()},
+	{Name: "Role with which an EmergencyAccess is not needed", Do: pt.Create(role(rule("use", "hipaatenant.dev", "emergencyaccesses"))),
+		Want: pt.Refused("tenancy", "Role own grants use on emergencyaccesses.hipaatenant.dev, with which tenant acme-health could grant itself any other right")},
+	{Name: "Role with which an EmergencyAccess is not needed", As: pt.Application, Do: pt.Apply(role(rule("get", "''", "pods") + ", " + rule("'*'", "hipaatenant.dev", "'*'"))), Want: pt.Refused("tenancy", "grants use on emergencyaccesses.hipaatenant.dev")},
+	{Name: "Role of an approved EmergencyAccess", As: pt.Operator, Do: pt.Create(role(rule("use", "hipaatenant.dev", "emergencyaccesses"))), Want: pt.Allowed()},
+	{Name: "Role for everything", As: pt.Admin, Do: pt.Create(role(rule("'*'", "'*'", "'*'"))),
+		Want: pt.Refused("tenancy", "escalate on roles.rbac.authorization.k8s.io, bind on roles.rbac.authorization.k8s.io, bind on clusterroles.rbac.authorization.k8s.io, impersonate on serviceaccounts", "list the verbs and resources that are needed instead of *")},
+	{Name: "Role that may grow", Do: pt.Create(role(rule("escalate", "rbac.authorization.k8s.io", "roles"))), Want: pt.Refused("tenancy", "grants escalate on roles.rbac")},
+	{Name: "Role that binds others", Do: pt.Create(role(rule("bind", "rbac.authorization.k8s.io", "clusterroles"))), Want: pt.Refused("tenancy", "grants bind on clusterroles.rbac")},
+	{Name: "Role that is somebody else", Do: pt.Create(role(rule("impersonate", "''", "serviceaccounts"))), Want: pt.Refused("tenancy", "grants impersonate on serviceaccounts")},
+	{Name: "Role that is somebody else, within limits", Do: pt.DryRun(role(rule("'impersonate-on:user-info:list'", "''", "pods"))), Want: pt.Refused("tenancy", "grants impersonate on serviceaccounts")},
+	{Name: "Role widened", Given: []pt.Request{pt.Create(role(rule("get", "''", "pods")))}, Want: pt.Refused("tenancy", "grants bind on roles.rbac"),
+		Do: pt.Patch(&rbacv1.Role{ObjectMeta: named("own")}, types.JSONPatchType, `[{"op":"add","path":"/rules/-","value":{"verbs":["bind"],"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles"]}}]`)},
+	{Name: "label of a Role of former times", Given: []pt.Request{formerly(role(rule("'*'", "'*'", "'*'")))}, Do: pt.Patch(&rbacv1.Role{ObjectMeta: named("own")}, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},
 }
 
 // forRow names a cluster-scoped object after the row's namespace.

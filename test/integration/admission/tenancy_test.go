@@ -57,6 +57,7 @@ var keyRows = []pt.Row{
 		Want: pt.Refused("tenancy", "hipaatenant.dev/x, hipaatenant.dev/regions of namespace")},
 	{Name: "pod security loosened", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, privileged), Want: pt.Refused("tenancy", "pod-security.kubernetes.io/enforce of namespace")},
 	{Name: "pod security version pinned", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce-version":"v1.20"}}}`), Want: pt.Refused("tenancy", "pod-security.kubernetes.io/enforce-version")},
+	{Name: "devices in use by others claimed", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"resource.kubernetes.io/admin-access":"true"}}}`), Want: pt.Refused("tenancy", "resource.kubernetes.io/admin-access of namespace")},
 	{Name: "managed-by label stripped", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`), Want: pt.Refused("tenancy", "app.kubernetes.io/managed-by of namespace")},
 	{Name: "tenant label changed, dry run", As: pt.Admin, Inside: true, Do: dryRunLabel, Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
 	{Name: "labels and annotations of one's own", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"team":"blue"},"annotations":{"contact":"ops"}}}`), Want: pt.Allowed()},
@@ -110,6 +111,6 @@ var lifeRows = []pt.Row{
 		Do: pt.InOrder(pt.Delete(self), pt.Eventually("the namespace to be gone", gone(self))), Want: pt.Allowed()},
 }
 
-var tenancyTable = pt.Table{Policy: "tenancy", Rows: concat(keyRows, lifeRows, managedRows, roleBindingRows, statusRows)}
+var tenancyTable = pt.Table{Policy: "tenancy", Rows: concat(keyRows, lifeRows, managedRows, roleBindingRows, roleRows, statusRows)}
 
 var _ = tenancyTable.Specs(environment)
