@@ -21,7 +21,14 @@ type mutant struct {
 }
 
 // savesTime are conditions that change nothing but the cost: what they let go, the validations would allow.
-var savesTime = []string{"always", "something-judged-changes", "not-an-ordinary-object", "not-a-pod-with-ordinary-volumes", "load-balancer-now-or-before", "not-an-endpoint-controller"}
+var savesTime = map[string][]string{
+	"hipaatenant-exposure":       {"load-balancer-now-or-before", "not-an-endpoint-controller"},
+	"hipaatenant-placement":      {"always"},
+	"hipaatenant-placement-bind": {"not-an-ordinary-pod"},
+	"hipaatenant-storage":        {"not-a-pod-with-ordinary-volumes", "spec-or-annotations-change"},
+	"hipaatenant-tenancy":        {"not-an-ordinary-object"},
+	"hipaatenant-workload":       {"something-judged-changes"},
+}
 
 // constraints of a policy; nil for bindings.
 func constraints(object admission.Object) *admissionv1.MatchResources {
@@ -63,7 +70,7 @@ func withoutConditions(object admission.Object) []mutant {
 	add := func(copied admission.Object, conditions *[]admissionv1.MatchCondition, i int) {
 		lost := (*conditions)[i]
 		*conditions = slices.Delete(*conditions, i, i+1)
-		if !slices.Contains(savesTime, lost.Name) {
+		if !slices.Contains(savesTime[object.GetName()], lost.Name) {
 			list = append(list, mutant{fmt.Sprintf("%s without condition %s", object.GetName(), lost.Name), copied, lost.Name})
 		}
 	}
