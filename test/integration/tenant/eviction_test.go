@@ -91,7 +91,7 @@ var _ = Describe("misplaced pods of a profile that says Evict", Ordered, func() 
 	})
 
 	It("stay when the region left the profile: new ones would be admitted where they are", func(ctx SpecContext) {
-		const name = "stranded"
+		const name = "marooned"
 		own := fixture.Profile("evicting-shrinking", func(p *v1alpha1.HIPAAProfile) {
 			p.Spec.Placement = &v1alpha1.PlacementRules{OnMisplaced: "Evict"}
 		})
