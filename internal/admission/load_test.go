@@ -1,8 +1,10 @@
 package admission
 
 import (
+	"encoding/json"
 	"io/fs"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -252,4 +254,37 @@ func checkMatch(m *admissionv1.MatchResources) string {
 		}
 	}
 	return ""
+}
+
+// TestEveryFactIsGuarded: what the policies read from a namespace is written by the operator alone.
+func TestEveryFactIsGuarded(t *testing.T) {
+	guard := ""
+	read := map[string]bool{}
+	for _, o := range shipped(t) {
+		text, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range regexp.MustCompile(`'hipaatenant\.dev/[a-z-]+'`).FindAllString(string(text), -1) {
+			read[key] = true
+		}
+		if p, ok := o.(*admissionv1.ValidatingAdmissionPolicy); ok {
+			for _, v := range p.Spec.Variables {
+				if v.Name == "guardedKeys" {
+					guard = v.Expression
+				}
+			}
+		}
+	}
+	elsewhere := []string{v1alpha1.LabelChannel, v1alpha1.AnnotationInjectConfig, v1alpha1.Finalizer} // on pods and HIPAATenants
+	for key := range read {
+		if !strings.Contains(guard, key) && !slices.Contains(elsewhere, strings.Trim(key, "'")) {
+			t.Errorf("policies read %s, and anybody may write it on a namespace: add it to guardedKeys of tenancy", key)
+		}
+	}
+	for _, key := range []string{v1alpha1.LabelTenant, v1alpha1.AnnotationAdmission, v1alpha1.AnnotationTenantUID, v1alpha1.AnnotationConfigHash} {
+		if !strings.Contains(guard, "'"+key+"'") {
+			t.Errorf("%s is not guarded", key)
+		}
+	}
 }

@@ -195,12 +195,15 @@ func outsider(namespace string, subjects []rbacv1.Subject) string {
 	for _, s := range subjects {
 		switch {
 		case s.Kind == rbacv1.UserKind && s.Name == "system:anonymous",
-			s.Kind == rbacv1.GroupKind && (s.Name == "system:unauthenticated" || s.Name == "system:authenticated" || strings.HasPrefix(s.Name, "system:serviceaccounts")):
+			s.Kind == rbacv1.GroupKind && (s.Name == "system:unauthenticated" || s.Name == "system:authenticated" ||
+				strings.HasPrefix(s.Name, "system:serviceaccounts") && s.Name != "system:serviceaccounts:"+namespace):
 			return "everybody in " + s.Name
 		case s.Kind == rbacv1.ServiceAccountKind && s.Namespace != namespace:
 			return "service account " + s.Namespace + "/" + s.Name
 		case s.Kind == rbacv1.UserKind && strings.HasPrefix(s.Name, "system:serviceaccount:") && !strings.HasPrefix(s.Name, "system:serviceaccount:"+namespace+":"):
 			return "service account " + s.Name
+		case s.Kind != rbacv1.ServiceAccountKind && strings.HasPrefix(s.Name, "system:") && !strings.HasPrefix(s.Name, "system:serviceaccount"):
+			return s.Name + " of the cluster itself"
 		}
 	}
 	return ""

@@ -81,11 +81,13 @@ func TestOutsider(t *testing.T) {
 		"{kind: User, name: 'system:anonymous'}":                              "everybody in system:anonymous",
 		"{kind: Group, name: 'system:authenticated'}":                         "everybody in system:authenticated",
 		"{kind: Group, name: 'system:unauthenticated'}":                       "everybody in system:unauthenticated",
-		"{kind: Group, name: 'system:serviceaccounts:acme-app'}":              "everybody in system:serviceaccounts:acme-app",
+		"{kind: Group, name: 'system:serviceaccounts'}":                       "everybody in system:serviceaccounts",
+		"{kind: Group, name: 'system:serviceaccounts:other'}":                 "everybody in system:serviceaccounts:other",
+		"{kind: Group, name: 'system:serviceaccounts:acme-app'}":              "",
 		"{kind: ServiceAccount, name: app, namespace: other}":                 "service account other/app",
 		"{kind: ServiceAccount, name: app}":                                   "service account /app",
 		"{kind: User, name: 'system:serviceaccount:acme-app-2:app'}":          "service account system:serviceaccount:acme-app-2:app",
-		"{kind: Group, name: 'system:masters', apiGroup: rbac.authorization}": "",
+		"{kind: Group, name: 'system:masters', apiGroup: rbac.authorization}": "system:masters of the cluster itself",
 	} {
 		var s rbacv1.Subject
 		if err := yaml.UnmarshalStrict([]byte(subject), &s); err != nil {

@@ -57,6 +57,7 @@ var roleBindingRows = []pt.Row{
 	{Name: "role for everybody without a login", Do: pt.Create(roleBinding(group("system:unauthenticated"))), Want: pt.Refused("tenancy", "system:unauthenticated", nobody)},
 	{Name: "role for everybody with a login", As: pt.Admin, Do: pt.Create(roleBinding(group("system:authenticated"))), Want: pt.Refused("tenancy", "system:authenticated", nobody)},
 	{Name: "role for every service account", Do: pt.Create(roleBinding(group("system:serviceaccounts"))), Want: pt.Refused("tenancy", "system:serviceaccounts", nobody)},
+	{Name: "role for every service account of this namespace", Do: pt.Create(roleBinding(group("system:serviceaccounts:NAMESPACE"))), Want: pt.Allowed()},
 	{Name: "role for every service account of a namespace", Do: pt.Create(roleBinding(group("system:serviceaccounts:kube-system"))), Want: pt.Refused("tenancy", "system:serviceaccounts:kube-system", nobody)},
 	{Name: "role for two, one of them everybody", Do: pt.Create(roleBinding(user("jo@acme.example") + ", " + group("system:authenticated"))), Want: pt.Refused("tenancy", "names system:authenticated, ")},
 	{Name: "role for everybody", As: pt.Operator, Do: pt.Create(roleBinding(group("system:authenticated"))), Want: pt.Refused("tenancy", nobody)},

@@ -1,12 +1,17 @@
 package admission_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
@@ -40,6 +45,10 @@ var keyRows = []pt.Row{
 	{Name: "tenant label changed by update", As: pt.Admin, Inside: true, Do: pt.Update(self, labels(map[string]string{"hipaatenant.dev/tenant": "other-clinic"})), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
 	{Name: "tenant label changed by server-side apply", As: pt.Admin, Inside: true, Do: pt.Apply(`{apiVersion: v1, kind: Namespace, metadata: {name: NAMESPACE, labels: {hipaatenant.dev/tenant: other-clinic}}}`),
 		Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
+	{Name: "label on a namespace with very many annotations", As: pt.Admin, Given: []pt.Request{pt.As(pt.Admin, pt.Patch(self, types.MergePatchType, veryMany()))},
+		Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"team":"x"}}}`), Want: pt.Allowed()},
+	{Name: "tenant label changed on a namespace with very many annotations", As: pt.Admin, Inside: true, Given: []pt.Request{pt.As(pt.Admin, pt.Patch(self, types.MergePatchType, veryMany()))},
+		Do: pt.Patch(self, types.MergePatchType, otherTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
 	{Name: "tenant label changed through status", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, otherTenant, "status"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
 	{Name: "tenant label changed through finalize", As: pt.Admin, Inside: true, Do: pt.Update(self, labels(map[string]string{"hipaatenant.dev/tenant": "other-clinic"}), "finalize"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
 	{Name: "tenant label stripped", Inside: true, Do: pt.Patch(self, types.JSONPatchType, noTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
@@ -53,8 +62,12 @@ var keyRows = []pt.Row{
 	{Name: "gate opened through finalize", As: pt.Admin, Facts: gate("locked"), Inside: true, Do: pt.Update(self, annotations(gate("open")), "finalize"), Want: pt.Refused("tenancy", "hipaatenant.dev/admission of namespace")},
 	{Name: "fact widened", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.JSONPatchType, wideList), Want: pt.Refused("tenancy", "hipaatenant.dev/ip-allowlist of namespace")},
 	{Name: "fact removed", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"annotations":{"hipaatenant.dev/disabled-ports":null}}}`), Want: pt.Refused("tenancy", "hipaatenant.dev/disabled-ports of namespace")},
-	{Name: "several facts", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/x":"y"},"annotations":{"hipaatenant.dev/regions":"eu-west-1","team":"blue"}}}`),
-		Want: pt.Refused("tenancy", "hipaatenant.dev/x, hipaatenant.dev/regions of namespace")},
+	{Name: "several facts", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/tenant":"y"},"annotations":{"hipaatenant.dev/regions":"eu-west-1","team":"blue"}}}`),
+		Want: pt.Refused("tenancy", "hipaatenant.dev/tenant, hipaatenant.dev/regions of namespace")},
+	{Name: "eviction of a tenant's pod", As: pt.Operator, Given: []pt.Request{pt.Create(pod(""))}, Do: evict(""), Want: pt.Allowed()},
+	{Name: "eviction of a pod of nobody's", As: pt.Operator, Inside: true, Given: []pt.Request{inDefault}, Do: evict("default"),
+		Want: pt.Refused("tenancy", "namespace default belongs to no tenant")},
+	{Name: "eviction of a pod of nobody's", As: pt.Admin, Given: []pt.Request{inDefault}, Do: evict("default"), Want: pt.Allowed()},
 	{Name: "pod security loosened", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, privileged), Want: pt.Refused("tenancy", "pod-security.kubernetes.io/enforce of namespace")},
 	{Name: "pod security version pinned", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce-version":"v1.20"}}}`), Want: pt.Refused("tenancy", "pod-security.kubernetes.io/enforce-version")},
 	{Name: "devices in use by others claimed", As: pt.Admin, Do: pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"resource.kubernetes.io/admin-access":"true"}}}`), Want: pt.Refused("tenancy", "resource.kubernetes.io/admin-access of namespace")},
@@ -114,3 +127,33 @@ var lifeRows = []pt.Row{
 var tenancyTable = pt.Table{Policy: "tenancy", Rows: concat(keyRows, lifeRows, managedRows, roleBindingRows, roleRows, statusRows)}
 
 var _ = tenancyTable.Specs(environment)
+
+// veryMany is nearly as many annotations as the API server takes. Whoever may annotate a namespace must not be able to make
+// it cost more to judge than an expression may, or nobody could write it any more.
+func veryMany() string {
+	var keys []string
+	for i := range 30_000 {
+		keys = append(keys, fmt.Sprintf(`"a%05d":""`, i))
+	}
+	return `{"metadata":{"annotations":{` + strings.Join(keys, ",") + `}}}`
+}
+
+// evict asks for the eviction of pod web, in the row's namespace unless told another, as a dry run.
+func evict(namespace string) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
+		web := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: cmp.Or(namespace, s.Namespace), Name: "web"}}
+		return s.Client.SubResource("eviction").Create(ctx, web, &policyv1.Eviction{
+			DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}},
+		})
+	}
+}
+
+// inDefault makes pod web in namespace default, unless another row did.
+func inDefault(ctx context.Context, s *pt.Session) error {
+	object, err := s.Read(pod(""))
+	if err != nil {
+		return err
+	}
+	object.SetNamespace(metav1.NamespaceDefault)
+	return client.IgnoreAlreadyExists(s.Env.Admin.Create(ctx, object))
+}
