@@ -192,6 +192,7 @@ func (w *world) connect(ctx context.Context, who actor) error {
 	switch who {
 	case root:
 		config = w.cluster.Config()
+		config.WarningHandler = rest.NoWarnings{}
 	case account:
 		token, err := w.accountToken(ctx)
 		if err != nil {

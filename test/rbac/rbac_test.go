@@ -120,10 +120,11 @@ func TestTenantRolesAreNarrow(t *testing.T) {
 	forbidden := map[string][]string{ // resource -> verbs no tenant role has
 		"pods/exec": nil, "pods/attach": nil, "pods/portforward": nil, "pods/ephemeralcontainers": nil, "pods/binding": nil, "bindings": nil,
 		"serviceaccounts/token": nil, "roles": nil, "clusterroles": nil, "clusterrolebindings": nil, "namespaces": nil, "nodes": nil,
-		"endpointslices": nil, "leases": nil,
+		"leases": nil, "referencegrants": nil,
 		"secrets":        {"get", "list", "watch"},
 		"rolebindings":   {"create", "update", "patch", "delete", "bind"},
 		"endpoints":      {"create", "update", "patch", "delete"},
+		"endpointslices": {"create", "update", "patch", "delete"},
 		"resourcequotas": {"create", "update", "patch", "delete"},
 		"limitranges":    {"create", "update", "patch", "delete"},
 		"pods/status":    {"create", "update", "patch", "delete"},
