@@ -74,8 +74,8 @@ var bypasses = map[string][]item{
 		nothingToTry("takeover of a host by an Ingress", "a policy sees one object, never another tenant's claim to the same host; the platform binds host names to tenants where it owns them (config/admission/exposure.yaml)"),
 	},
 	"RBAC": {
-		tried("escalate and bind", "rbac-and-tokens: shipped role widened", "rbac-and-tokens: role of the cluster for oneself"),
-		tried("impersonation", "rbac-and-tokens: impersonation of an administrator", "rbac-and-tokens: impersonation of a node"),
+		tried("escalate and bind", "rbac-and-tokens: role that may give itself more", "rbac-and-tokens: cluster-admin in the namespace", "rbac-and-tokens: shipped role widened", "rbac-and-tokens: role of the cluster for oneself"),
+		tried("impersonation", "rbac-and-tokens: role that may be somebody else", "rbac-and-tokens: impersonation of an administrator", "rbac-and-tokens: impersonation of a node"),
 		tried("token of the operator", "rbac-and-tokens: token of the operator"),
 		tried("subjects of another tenant", "rbac-and-tokens: role for another tenant's service account", "rbac-and-tokens: role for every service account of another tenant"),
 		tried("everybody with or without a login", "rbac-and-tokens: role for everybody with a login", "rbac-and-tokens: role for everybody without a login"),

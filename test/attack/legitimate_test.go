@@ -184,11 +184,6 @@ func prepared(text string) step {
 	}
 }
 
-// becomes waits until an object answers to a JSON path as it should; who asks must be allowed to.
-func becomes(kind, path, want string) step {
-	return kubectl("wait", kind+"/NAME", "--for=jsonpath="+path+"="+want, "--timeout=60s")
-}
-
 // kubectl runs the program of that name.
 func kubectl(args ...string) step {
 	return func(ctx context.Context, p *person) error { return p.kubectl(ctx, "", args...) }

@@ -17,6 +17,14 @@ func admits(name, subject string, parts ...string) Attack {
 	return Attack{Name: name, Object: binding(user("jo@acme.example") + ", " + subject), From: binding(user("jo@acme.example")), By: []refusal{policy("tenancy", parts...)}}
 }
 
+// grants is an attack by a Role with this rule. The namespace's administrator may escalate, as far as RBAC goes.
+func grants(name, rule string, parts ...string) Attack {
+	role := func(rule string) string {
+		return "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: NAME}, rules: [{" + rule + "}]}"
+	}
+	return Attack{Name: name, Object: role(rule), From: role("apiGroups: [''], resources: [configmaps], verbs: [get]"), By: []refusal{policy("tenancy", parts...)}}
+}
+
 // denied is a request that RBAC alone can refuse, and does.
 func denied(name, send, body string, parts ...string) Attack {
 	return Attack{Name: name, Send: send, Body: body, By: []refusal{accessControl(parts...)}}
@@ -47,6 +55,15 @@ var accessRights = Group{Name: "rbac-and-tokens", Least: 9, Attacks: []Attack{
 	admits("role for another tenant's service account", "{kind: ServiceAccount, name: app, namespace: birch-clinic}", "names birch-clinic/app", stranger),
 	admits("role for another tenant's service account, by user name", user("system:serviceaccount:birch-clinic:app"), stranger),
 	admits("role for a service account of the cluster", "{kind: ServiceAccount, name: default, namespace: kube-system}", stranger),
+	admits("role for a component of the cluster", user("system:kube-scheduler"), "is an identity of the cluster itself"),
+	admits("role for the nodes", team("system:nodes"), "is an identity of the cluster itself"),
+	grants("role that reaches into pods without an EmergencyAccess", "apiGroups: [hipaatenant.dev], resources: [emergencyaccesses], verbs: [use]", "use on emergencyaccesses.hipaatenant.dev"),
+	grants("role that holds everything", "apiGroups: ['*'], resources: ['*'], verbs: ['*']", "use on emergencyaccesses.hipaatenant.dev"),
+	grants("role that may give itself more", "apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [escalate]", "escalate on roles.rbac.authorization.k8s.io"),
+	grants("role that may bind any role", "apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [bind]", "bind on clusterroles.rbac.authorization.k8s.io"),
+	grants("role that may be somebody else", "apiGroups: [''], resources: [serviceaccounts], verbs: [impersonate]", "impersonate on serviceaccounts"),
+	{Name: "cluster-admin in the namespace", Object: "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: NAME}, roleRef: {" + rbacGroup + ", kind: ClusterRole, name: cluster-admin}, subjects: [" + user("ada@acme.example") + "]}",
+		By: []refusal{policy("tenancy", "binds cluster-admin, which holds what an approved EmergencyAccess is for")}},
 	{Name: "operator's binding extended", On: standingAccess, Patch: "{subjects: [" + team("acme-devs") + ", " + user("mallory") + "]}", By: []refusal{byItAlone}},
 	{Name: "operator's binding deleted", On: standingAccess, By: []refusal{byItAlone}},
 	{Name: "binding that looks like an emergency's", Object: "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: hipaa-emergency-mine, generateName: hipaa-emergency-}, roleRef: {" + rbacGroup + ", kind: Role, name: none}, subjects: [" + user("ada@acme.example") + "]}", By: []refusal{byItAlone}},
