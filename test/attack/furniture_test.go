@@ -43,6 +43,8 @@ const tenantFurniture = `
 {apiVersion: v1, kind: Pod, metadata: {namespace: acme-health, name: standing, labels: {app: standing}}, spec: {schedulerName: nobody, securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}},
   containers: [{name: web, image: example/web, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}
 ---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {namespace: acme-health, name: records}, spec: {accessModes: [ReadWriteOnce], storageClassName: encrypted-gp3, resources: {requests: {storage: 1Gi}}}}
+---
 {apiVersion: v1, kind: Service, metadata: {namespace: acme-health, name: standing}, spec: {selector: {app: standing}, ports: [{port: 443}]}}
 ---
 {apiVersion: v1, kind: Service, metadata: {namespace: birch-clinic, name: records}, spec: {selector: {app: records}, ports: [{port: 443}]}}

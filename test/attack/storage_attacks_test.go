@@ -43,6 +43,10 @@ var storage = Group{Name: "storage", Least: 5, Attacks: []Attack{
 	{Name: "share of a server by its address", Object: pod("volumes: [{name: share, nfs: {server: 192.0.2.7, path: /}}]"), By: []refusal{policy("storage", "volume share (nfs) reaches past the storage classes"), podSecurity("nfs")}},
 	{Name: "volume a driver writes past the classes", Object: pod("volumes: [{name: data, csi: {driver: nfs.csi.k8s.io}}]"), By: []refusal{policy("storage", "set csi.readOnly: true")}},
 	{Name: "storage class of one's own", Object: "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: NAME}, provisioner: ebs.csi.aws.com, allowedTopologies: [{matchLabelExpressions: [{key: topology.kubernetes.io/region, values: [eu-west-1]}]}]}", By: []refusal{accessControl("storageclasses")}},
+	// Quota counts what is allocated, and a claim shrinks to what it has.
+	{Name: "more than the quota by a smaller status", On: "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: records}}",
+		Send: "PATCH /api/v1/namespaces/NAMESPACE/persistentvolumeclaims/records/status", Body: "{status: {capacity: {storage: 1Mi}, allocatedResources: {storage: 1Mi}}}",
+		By: []refusal{policy("storage", "is written by who may write PersistentVolumes, and by kubelets, not by")}},
 	{Name: "volume of one's own", Object: "{apiVersion: v1, kind: PersistentVolume, metadata: {name: NAME}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: encrypted-gp3, hostPath: {path: /}}}", By: []refusal{accessControl("persistentvolumes")}},
 }}
 

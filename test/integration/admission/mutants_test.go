@@ -25,7 +25,7 @@ var savesTime = map[string][]string{
 	"hipaatenant-exposure":       {"load-balancer-now-or-before", "not-an-endpoint-controller"},
 	"hipaatenant-placement":      {"always"},
 	"hipaatenant-placement-bind": {"not-an-ordinary-pod"},
-	"hipaatenant-storage":        {"not-a-pod-with-ordinary-volumes", "spec-or-annotations-change"},
+	"hipaatenant-storage":        {"not-a-pod-with-ordinary-volumes", "something-judged-changes"},
 	"hipaatenant-tenancy":        {"not-an-ordinary-object"},
 	"hipaatenant-workload":       {"something-judged-changes"},
 }

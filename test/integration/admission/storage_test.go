@@ -40,6 +40,8 @@ const (
 	volumeController    pt.User = "system:serviceaccount:kube-system:persistent-volume-binder"
 	ephemeralController pt.User = "system:serviceaccount:kube-system:ephemeral-volume-controller"
 	statefulController  pt.User = "system:serviceaccount:kube-system:statefulset-controller"
+	expandController    pt.User = "system:serviceaccount:kube-system:expand-controller"
+	claimProtection     pt.User = "system:serviceaccount:kube-system:pvc-protection-controller"
 
 	ledTo       = `{"spec":{"volumeName":"pv-eu-1"}}`
 	pinned      = `{"metadata":{"annotations":{"volume.kubernetes.io/selected-node":"eu-1"}}}`
@@ -97,6 +99,34 @@ var claimRows = []pt.Row{
 	{Name: "ephemeral volume copied from another namespace", Do: pt.Create(pod(ephemeralVolume(claimSpec(encrypted, copyOf)))), Want: pt.Refused("storage", "dataSourceRef leads to namespace other-clinic; tenant acme-health copies from namespace", "leave dataSourceRef.namespace out")},
 	{Name: "ephemeral volume copied from the same namespace", Do: pt.Create(pod(ephemeralVolume(claimSpec(encrypted, "dataSourceRef: {apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: s}")))), Want: pt.Allowed()},
 	{Name: "StatefulSet copied from another namespace", Do: pt.Create(stateful("{metadata: {name: a}, spec: " + claimSpec(encrypted, copyOf) + "}")), Want: pt.Refused("storage", "dataSourceRef leads to namespace other-clinic")},
+}
+
+// hasCapacity is what volume controllers report of a claim that has its volume.
+const (
+	hasCapacity = `{"status":{"phase":"Bound","accessModes":["ReadWriteOnce"],"capacity":{"storage":"2Gi"}}}`
+	allocated   = `{"status":{"allocatedResources":{"storage":"1Mi"},"allocatedResourceStatuses":{"storage":"NodeResizePending"}}}`
+	reportedBy  = "is written by who may write PersistentVolumes, and by kubelets, not by "
+)
+
+var bound = append(claimed, pt.As(pt.Admin, pt.Patch(aClaim, types.MergePatchType, hasCapacity, "status")))
+
+// reportRows: quota goes by the status of claims.
+var reportRows = []pt.Row{
+	{Name: "capacity of a claim understated", Given: bound, Do: pt.Patch(aClaim, types.MergePatchType, `{"status":{"capacity":{"storage":"1Mi"}}}`, "status"),
+		Want: pt.Refused("storage", "status.capacity of PersistentVolumeClaim data "+reportedBy+"dev@acme.example: the quota of tenant acme-health is counted by it; ask for another size in spec.resources.requests.storage")},
+	{Name: "capacity of a claim taken away", As: pt.Application, Given: bound, Do: pt.Patch(aClaim, types.JSONPatchType, `[{"op":"remove","path":"/status/capacity"}]`, "status"), Want: pt.Refused("storage", "status.capacity of PersistentVolumeClaim data "+reportedBy)},
+	{Name: "allocation of a claim understated", Given: bound, Do: pt.Patch(aClaim, types.MergePatchType, allocated, "status"), Want: pt.Refused("storage", "status.allocatedResource", reportedBy)},
+	{Name: "claim lost by hand", Given: claimed, Do: pt.Update(aClaim, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimLost }, "status"), Want: pt.Refused("storage", "status.phase of PersistentVolumeClaim data "+reportedBy)},
+	{Name: "capacity reported by the volume controller", As: volumeController, Given: claimed, Do: pt.Update(aClaim, func(c *corev1.PersistentVolumeClaim) {
+		c.Status.Phase, c.Status.Capacity = corev1.ClaimBound, c.Spec.Resources.Requests
+	}, "status"), Want: pt.Allowed()},
+	{Name: "allocation reported by the controller that expands", As: expandController, Given: bound, Do: pt.Patch(aClaim, types.MergePatchType, allocated, "status"), Want: pt.Allowed()},
+	{Name: "capacity reported by a kubelet", As: pt.Kubelet, Given: append(bound, pt.Create(pod("volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]")), pt.As(pt.Scheduler, bind("us-1"))),
+		Do: pt.Eventually("the node to know the claim", pt.Patch(aClaim, types.MergePatchType, `{"status":{"capacity":{"storage":"3Gi"}}}`, "status")), Want: pt.Allowed()},
+	{Name: "condition of a claim reported by its protection", As: claimProtection, Given: bound, Do: pt.Update(aClaim, func(c *corev1.PersistentVolumeClaim) {
+		c.Status.Conditions = []corev1.PersistentVolumeClaimCondition{{Type: corev1.PersistentVolumeClaimUnused, Status: corev1.ConditionTrue}}
+	}, "status"), Want: pt.Allowed()},
+	{Name: "label of a claim that has its capacity", Given: bound, Do: pt.Patch(aClaim, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`, "status"), Want: pt.Allowed()},
 }
 
 const copyOf = "dataSourceRef: {apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: s, namespace: other-clinic}"
@@ -165,6 +195,6 @@ var volumeRows = []pt.Row{
 	{Name: "Deployment of former times scaled to nothing", Given: []pt.Request{formerly(apps("Deployment", template("", nfs)))}, Do: pt.Patch(&appsv1.Deployment{ObjectMeta: named("web")}, types.MergePatchType, `{"spec":{"replicas":0}}`), Want: pt.Allowed()},
 }
 
-var storageTable = pt.Table{Policy: "storage", Rows: concat(claimRows, templateRows, volumeRows)}
+var storageTable = pt.Table{Policy: "storage", Rows: concat(claimRows, reportRows, templateRows, volumeRows)}
 
 var _ = storageTable.Specs(environment)
