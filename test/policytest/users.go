@@ -32,7 +32,7 @@ const (
 	Scheduler User = "system:kube-scheduler"
 	// Kubelet runs node us-1.
 	Kubelet User = "system:node:us-1"
-	// NetworkPlugin may patch NetworkPolicies everywhere.
+	// NetworkPlugin may patch NetworkPolicies everywhere, and write the endpoints of its own.
 	NetworkPlugin User = "network-plugin"
 )
 
@@ -107,12 +107,15 @@ func (e *Env) prepareUsers(ctx context.Context) error {
 			APIGroups: []string{
 				"", "apps", "autoscaling", "batch", "discovery.k8s.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io",
 				"networking.k8s.io", "policy", "rbac.authorization.k8s.io", "cilium.io", "crd.antrea.io", "crd.projectcalico.org", "projectcalico.org",
+				"k8s.cni.cncf.io", "k8s.ovn.org", "networking.gke.io", "networking.k8s.aws", "vpcresources.k8s.aws",
 			},
 			Resources: []string{"*"},
 			Verbs:     []string{"*"},
 		}}},
 		&rbacv1.ClusterRole{ObjectMeta: objectMeta("test-network-plugin"), Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"get", "list", "watch", "patch", "update", "delete"},
+		}, {
+			APIGroups: []string{"cilium.io"}, Resources: []string{"ciliumendpoints"}, Verbs: []string{"create", "get", "patch", "delete"},
 		}}},
 		clusterBinding("test-network-plugin", "test-network-plugin", rbacv1.Subject{Kind: rbacv1.UserKind, Name: string(NetworkPlugin)}),
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
@@ -154,16 +155,51 @@ var quarantineRows = []pt.Row{
 
 const openForAll = "metadata: {name: own}, spec: {ingress: [{}], egress: [{}]}}"
 
+const endpoint = "metadata: {name: own}, status: {identity: {id: 1}}}"
+
+var (
+	aCiliumEndpoint = unstructuredOf("cilium.io/v2", "CiliumEndpoint", "own")
+	endpoints       = []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: cilium.io/v2, kind: CiliumEndpoint, "+endpoint))}
+)
+
+// unstructuredOf is an object of another project's kind.
+func unstructuredOf(version, kind, name string) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetAPIVersion(version)
+	object.SetKind(kind)
+	object.SetName(name)
+	return object
+}
+
 // pluginRows: other languages for the same thing are the platform's.
 var pluginRows = []pt.Row{
 	{Name: "policy of Cilium", Do: pt.Create("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, " + openForAll),
-		Want: pt.Refused("network", "CiliumNetworkPolicy of cilium.io opens what NetworkPolicies of tenant acme-health keep closed, so it is written by who may write it in kube-system, not by dev@acme.example; use a NetworkPolicy")},
+		Want: pt.Refused("network", "CiliumNetworkPolicy of cilium.io opens what NetworkPolicies of tenant acme-health keep closed, so it is written by who may write ciliumnetworkpolicies in kube-system, not by dev@acme.example; use a NetworkPolicy")},
 	{Name: "policies of Cilium changed", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: own}, specs: []}"))},
 		Do: pt.Apply("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: own}, specs: [{ingress: [{}]}]}"), Want: pt.Refused("network", "CiliumNetworkPolicy of cilium.io")},
 	{Name: "policy of Calico", As: pt.Application, Do: pt.Create("{apiVersion: crd.projectcalico.org/v1, kind: NetworkPolicy, " + openForAll), Want: pt.Refused("network", "NetworkPolicy of crd.projectcalico.org")},
 	{Name: "policy of Calico changed", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: own}, spec: {}}"))},
 		Do: pt.Apply("{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, " + openForAll), Want: pt.Refused("network", "NetworkPolicy of projectcalico.org")},
 	{Name: "policy of Antrea", Do: pt.Create("{apiVersion: crd.antrea.io/v1beta1, kind: NetworkPolicy, " + openForAll), Want: pt.Refused("network", "NetworkPolicy of crd.antrea.io")},
+	{Name: "traffic of the node redirected", Do: pt.Create("{apiVersion: cilium.io/v2, kind: CiliumLocalRedirectPolicy, metadata: {name: own}, spec: {redirectFrontend: {addressMatcher: {ip: 192.0.2.9}}}}"), Want: pt.Refused("network", "CiliumLocalRedirectPolicy of cilium.io")},
+	{Name: "identity of an address", Do: pt.Apply("{apiVersion: cilium.io/v2, kind: CiliumEndpoint, " + endpoint), Want: pt.Refused("network", "CiliumEndpoint of cilium.io")},
+	{Name: "identity of an address changed", As: pt.Application, Given: endpoints, Do: pt.Patch(aCiliumEndpoint, types.MergePatchType, `{"status":{"identity":{"id":2}}}`), Want: pt.Refused("network", "CiliumEndpoint of cilium.io")},
+	{Name: "identity of an address taken away", Given: endpoints, Do: pt.Patch(aCiliumEndpoint, types.JSONPatchType, `[{"op":"remove","path":"/status"}]`), Want: pt.Refused("network", "CiliumEndpoint of cilium.io")},
+	{Name: "interface beside the pod network", Do: pt.Create("{apiVersion: k8s.cni.cncf.io/v1, kind: NetworkAttachmentDefinition, metadata: {name: own}, spec: {config: '{}'}}"),
+		Want: pt.Refused("network", "NetworkAttachmentDefinition of k8s.cni.cncf.io opens what NetworkPolicies of tenant acme-health keep closed, so it is written by who may write network-attachment-definitions in kube-system")},
+	{Name: "interface with a device of the node's", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: k8s.cni.cncf.io/v1, kind: NetworkAttachmentDefinition, metadata: {name: own}}"))},
+		Do: pt.Apply("{apiVersion: k8s.cni.cncf.io/v1, kind: NetworkAttachmentDefinition, metadata: {name: own, annotations: {k8s.v1.cni.cncf.io/resourceName: intel.com/sriov}}}"), Want: pt.Refused("network", "NetworkAttachmentDefinition of k8s.cni.cncf.io")},
+	{Name: "networks others let in by label", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: crd.projectcalico.org/v1, kind: NetworkSet, metadata: {name: own}}"))},
+		Do: pt.Apply("{apiVersion: crd.projectcalico.org/v1, kind: NetworkSet, metadata: {name: own, labels: {trusted: 'yes'}}}"), Want: pt.Refused("network", "NetworkSet of crd.projectcalico.org")},
+	{Name: "what the VPC CNI makes of policies", Do: pt.Create("{apiVersion: networking.k8s.aws/v1alpha1, kind: PolicyEndpoint, " + openForAll), Want: pt.Refused("network", "PolicyEndpoint of networking.k8s.aws")},
+	{Name: "security group of a pod", Do: pt.Create("{apiVersion: vpcresources.k8s.aws/v1beta1, kind: SecurityGroupPolicy, " + openForAll), Want: pt.Refused("network", "SecurityGroupPolicy of vpcresources.k8s.aws")},
+	{Name: "policy of GKE by name of the host", Do: pt.Create("{apiVersion: networking.gke.io/v1alpha1, kind: FQDNNetworkPolicy, " + openForAll), Want: pt.Refused("network", "FQDNNetworkPolicy of networking.gke.io")},
+	{Name: "policy of GKE changed", Given: []pt.Request{pt.As(pt.Admin, pt.Create("{apiVersion: networking.gke.io/v1alpha1, kind: FQDNNetworkPolicy, metadata: {name: own}}"))},
+		Do: pt.Apply("{apiVersion: networking.gke.io/v1alpha1, kind: FQDNNetworkPolicy, " + openForAll), Want: pt.Refused("network", "FQDNNetworkPolicy of networking.gke.io")},
+	{Name: "network of one's own", Do: pt.Create("{apiVersion: k8s.ovn.org/v1, kind: UserDefinedNetwork, " + openForAll), Want: pt.Refused("network", "UserDefinedNetwork of k8s.ovn.org")},
+	{Name: "finalizer of an endpoint", Given: endpoints, Do: pt.Patch(aCiliumEndpoint, types.MergePatchType, `{"metadata":{"finalizers":["example.com/hold"]}}`), Want: pt.Allowed()},
+	{Name: "endpoint made and kept by its agent", As: pt.NetworkPlugin, Facts: map[string]string{"hipaatenant.dev/egress": pt.Without}, Want: pt.Allowed(),
+		Do: pt.InOrder(pt.Create("{apiVersion: cilium.io/v2, kind: CiliumEndpoint, "+endpoint), pt.Patch(aCiliumEndpoint, types.MergePatchType, `{"status":{"identity":{"id":2}}}`))},
 	{Name: "policy of Cilium, by the platform", As: pt.Admin, Do: pt.Create("{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, " + openForAll), Want: pt.Allowed()},
 }
 
