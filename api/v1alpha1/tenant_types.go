@@ -107,7 +107,7 @@ type HIPAATenantSpec struct {
 	// Exposure narrows which pods take traffic from ipAllowlist. Empty means all pods of the tenant.
 	// +optional
 	Exposure *Exposure `json:"exposure,omitempty"`
-	// Quota of each namespace. Empty means the profile's defaultQuota.
+	// Quota of each namespace. Empty means the profile's defaultQuota. Objects are counted as well, by the number of pods.
 	// +optional
 	Quota *Quota `json:"quota,omitempty"`
 	// Attestations are safeguards no cluster can check, stated by a named person for a limited time.

@@ -44,7 +44,7 @@ type HIPAATenantSpecApplyConfiguration struct {
 	Application *ApplicationApplyConfiguration `json:"application,omitempty"`
 	// Exposure narrows which pods take traffic from ipAllowlist. Empty means all pods of the tenant.
 	Exposure *ExposureApplyConfiguration `json:"exposure,omitempty"`
-	// Quota of each namespace. Empty means the profile's defaultQuota.
+	// Quota of each namespace. Empty means the profile's defaultQuota. Objects are counted as well, by the number of pods.
 	Quota *QuotaApplyConfiguration `json:"quota,omitempty"`
 	// Attestations are safeguards no cluster can check, stated by a named person for a limited time.
 	Attestations []AttestationApplyConfiguration `json:"attestations,omitempty"`
