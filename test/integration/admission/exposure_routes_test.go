@@ -28,9 +28,11 @@ func host(name string) string {
 
 var (
 	anIngress = &networkingv1.Ingress{ObjectMeta: named("web")}
-	portal    = ingress("tls: [{hosts: [portal.acme.example], secretName: web}], rules: [" + host("portal.acme.example") + "]")
+	toPortal  = "tls: [{hosts: [portal.acme.example], secretName: web}], rules: [" + host("portal.acme.example") + "]"
+	portal    = ingress(toPortal)
 	plain     = ingress("rules: [" + host("portal.acme.example") + "]")
 	clearText = "would be served in clear text"
+	everyHost = "and would answer every host name, other tenants' too"
 )
 
 // exposedIngressRows: nothing is served in clear text, and an Ingress leads to Services alone.
@@ -38,7 +40,14 @@ var exposedIngressRows = []pt.Row{
 	{Name: "Ingress with TLS", Do: pt.Create(portal), Want: pt.Allowed()},
 	{Name: "Ingress with TLS for two hosts", Do: pt.Create(ingress("tls: [{hosts: [a.acme.example], secretName: a}, {hosts: [b.acme.example], secretName: b}], rules: [" + host("a.acme.example") + ", " + host("b.acme.example") + "]")), Want: pt.Allowed()},
 	{Name: "Ingress with a wildcard certificate", Do: pt.Create(ingress("tls: [{hosts: ['*.acme.example'], secretName: web}], rules: [" + host("portal.acme.example") + ", " + host("*.acme.example") + "]")), Want: pt.Allowed()},
-	{Name: "Ingress for all hosts, with TLS", Do: pt.Create(ingress("tls: [{secretName: web}], defaultBackend: " + toWeb + ", rules: [" + host("") + "]")), Want: pt.Allowed()},
+	{Name: "Ingress for all hosts, with TLS", Do: pt.Create(ingress("tls: [{secretName: web}], defaultBackend: " + toWeb + ", rules: [" + host("") + "]")),
+		Want: pt.Refused("exposure", "the Ingress has spec.defaultBackend, a rule without host, an entry of spec.tls without hosts, "+everyHost, "name a host in each rule")},
+	{Name: "Ingress with a rule for all hosts", Do: pt.Create(ingress(toPortal[:len(toPortal)-1] + ", " + host("") + "]")), Want: pt.Refused("exposure", "the Ingress has a rule without host, "+everyHost)},
+	{Name: "Ingress with a backend for all hosts", As: pt.Application, Do: pt.Apply(ingress(toPortal + ", defaultBackend: " + toWeb)), Want: pt.Refused("exposure", "the Ingress has spec.defaultBackend, "+everyHost, "with path /")},
+	{Name: "Ingress with a certificate for all hosts", Do: pt.Create(ingress("tls: [{hosts: [portal.acme.example], secretName: web}, {secretName: web}], rules: [" + host("portal.acme.example") + "]")),
+		Want: pt.Refused("exposure", "the Ingress has an entry of spec.tls without hosts, "+everyHost)},
+	{Name: "Ingress with TLS in name only", Do: pt.Create(ingress("tls: [{}], defaultBackend: " + toWeb)), Want: pt.Refused("exposure", everyHost)},
+	{Name: "rule for all hosts later", As: pt.Admin, Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.JSONPatchType, `[{"op":"remove","path":"/spec/rules/0/host"}]`), Want: pt.Refused("exposure", "a rule without host")},
 	{Name: "Ingress without TLS", Do: pt.Create(plain), Want: pt.Refused("exposure", "an Ingress of a tenant needs spec.tls")},
 	{Name: "Ingress without TLS", As: pt.Admin, Do: pt.Apply(plain), Want: pt.Refused("exposure", "an Ingress of a tenant needs spec.tls")},
 	{Name: "Ingress without TLS and rules", As: pt.Application, Do: pt.Create(ingress("defaultBackend: " + toWeb)), Want: pt.Refused("exposure", "an Ingress of a tenant needs spec.tls")},
@@ -51,16 +60,8 @@ var exposedIngressRows = []pt.Row{
 	{Name: "Ingress with a wildcard host wider than its certificate", Do: pt.Create(ingress("tls: [{hosts: [a.acme.example], secretName: web}], rules: [" + host("*.acme.example") + "]")), Want: pt.Refused("exposure", "host *.acme.example", clearText)},
 	{Name: "TLS taken off an Ingress", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.JSONPatchType, `[{"op":"remove","path":"/spec/tls"}]`), Want: pt.Refused("exposure", "an Ingress of a tenant needs spec.tls")},
 	{Name: "host added to an Ingress", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.JSONPatchType, `[{"op":"add","path":"/spec/rules/-","value":{"host":"b.acme.example"}}]`), Want: pt.Refused("exposure", "host b.acme.example", clearText)},
-	{Name: "Ingress to a bucket", Do: pt.Create(ingress("tls: [{secretName: web}], defaultBackend: {resource: {apiGroup: example.com, kind: Bucket, name: web}}")), Want: pt.Refused("exposure", "backend.resource may lead anywhere: use backend.service")},
-	{Name: "Ingress to a bucket, by path", Want: pt.Refused("exposure", "backend.resource may lead anywhere"),
-		Do: pt.Create(ingress("tls: [{secretName: web}], rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {resource: {apiGroup: example.com, kind: Bucket, name: web}}}]}}]"))},
-	{Name: "Ingress with configuration for the controller", Do: pt.Create(ingress("tls: [{hosts: [portal.acme.example]}], rules: ["+host("portal.acme.example")+"]", "annotations: {nginx.ingress.kubernetes.io/server-snippet: 'return 200;'}")),
-		Want: pt.Refused("exposure", "annotations that end with -snippet")},
-	{Name: "configuration for the controller through status", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/configuration-snippet":"x"}}}`, "status"),
-		Want: pt.Refused("exposure", "annotations that end with -snippet")},
-	{Name: "configuration for the controller later", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/configuration-snippet":"x"}}}`),
-		Want: pt.Refused("exposure", "annotations that end with -snippet")},
-	{Name: "other annotations of an Ingress", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/proxy-body-size":"8m"}}}`), Want: pt.Allowed()},
+	{Name: "Ingress to a bucket", Want: pt.Refused("exposure", "backend.resource may lead anywhere: use backend.service"),
+		Do: pt.Create(ingress("tls: [{hosts: [a.acme.example]}], rules: [{host: a.acme.example, http: {paths: [{path: /, pathType: Prefix, backend: {resource: {apiGroup: example.com, kind: Bucket, name: web}}}]}}]"))},
 	{Name: "address of an Ingress taken", Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, taken, "status"), Want: pt.Refused("exposure", "status.loadBalancer of Ingress web is written by the load balancer")},
 	{Name: "address of an Ingress", As: pt.Admin, Given: []pt.Request{pt.Create(portal)}, Do: pt.Patch(anIngress, types.MergePatchType, taken, "status"), Want: pt.Allowed()},
 	{Name: "label of an Ingress of former times", Given: []pt.Request{formerly(plain)}, Do: pt.Patch(anIngress, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},

@@ -53,6 +53,7 @@ const (
 	taken       = `{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.53"}]}}}`
 	toBalancer  = `{"spec":{"type":"LoadBalancer"}}`
 	toClusterIP = `{"spec":{"type":"ClusterIP"}}`
+	otherPort   = `{"spec":{"ports":[{"port":8443}]}}`
 	widened     = `{"spec":{"loadBalancerSourceRanges":["0.0.0.0/0"]}}`
 )
 
@@ -61,6 +62,11 @@ var (
 	aBalancer  = []pt.Request{pt.Create(balancer(""))}
 	everything = []string{"203.0.113.0/24", "2001:db8:12::/48"}
 )
+
+// narrowedTo makes a LoadBalancer, and an allowlist afterwards that does not have all of 203.0.113.0/24.
+func narrowedTo(allowlist string, balanced pt.Request) []pt.Request {
+	return []pt.Request{balanced, setFacts(map[string]string{"hipaatenant.dev/ip-allowlist": allowlist}), untilRefusedOnly(pt.DryRun(balancer(ranges("203.0.113.0/24"))))}
+}
 
 // balancerRows: a load balancer is reached from the allowlist, and its pods see who comes.
 var balancerRows = []pt.Row{
@@ -77,7 +83,7 @@ var balancerRows = []pt.Row{
 	{Name: "ordinary Service is left alone", Do: pt.InOrder(pt.Create(service("")), reachable("ClusterIP", "")), Want: pt.Allowed()},
 	{Name: "headless Service", Do: pt.Create(service("clusterIP: None")), Want: pt.Allowed()},
 	{Name: "LoadBalancer for everybody", Do: pt.Create(balancer(ranges("0.0.0.0/0"))),
-		Want: pt.Refused("exposure", "loadBalancerSourceRanges 0.0.0.0/0 is not inside 203.0.113.0/24,2001:db8:12::/48 allowed to tenant acme-health; narrow it, or change spec.ipAllowlist of HIPAATenant acme-health")},
+		Want: pt.Refused("exposure", "loadBalancerSourceRanges 0.0.0.0/0 is not inside 203.0.113.0/24,2001:db8:12::/48 allowed to tenant acme-health; narrow it, leave loadBalancerSourceRanges out to have it filled in, or change spec.ipAllowlist of HIPAATenant acme-health")},
 	{Name: "LoadBalancer for everybody", As: pt.Admin, Do: pt.Create(balancer(ranges("::/0"))), Want: pt.Refused("exposure", "loadBalancerSourceRanges ::/0 is not inside")},
 	{Name: "LoadBalancer for everybody", As: pt.Application, Do: pt.Create(balancer(ranges("0.0.0.0/0"))), Want: pt.Refused("exposure", "0.0.0.0/0 is not inside")},
 	{Name: "LoadBalancer for everybody", As: pt.Operator, Do: pt.Create(balancer(ranges("0.0.0.0/0"))), Want: pt.Refused("exposure", "0.0.0.0/0 is not inside")},
@@ -99,8 +105,22 @@ var balancerRows = []pt.Row{
 	{Name: "LoadBalancer open to the cloud's own services", Do: pt.Create(balancer("", "annotations: {service.beta.kubernetes.io/azure-allowed-service-tags: Internet}")), Want: pt.Refused("exposure", "annotations of a Service do not say")},
 	{Name: "other annotations of a LoadBalancer", Do: pt.Create(balancer("", "annotations: {service.beta.kubernetes.io/aws-load-balancer-internal: 'true'}")), Want: pt.Allowed()},
 	{Name: "label of a LoadBalancer that is wider than the allowlist by now", Facts: map[string]string{"hipaatenant.dev/ip-allowlist": "203.0.113.0/24"},
-		Given: []pt.Request{pt.Create(balancer("")), setFacts(map[string]string{"hipaatenant.dev/ip-allowlist": "203.0.113.0/28"}), untilRefusedOnly(pt.DryRun(balancer(ranges("203.0.113.0/24"), "generateName: x")))},
+		Given: narrowedTo("203.0.113.0/28", pt.Create(balancer(""))),
 		Do:    pt.InOrder(pt.Patch(aService, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), reachable("LoadBalancer", "Local", "203.0.113.0/24")), Want: pt.Allowed()},
+	{Name: "annotation of a LoadBalancer that is wider than the allowlist by now", As: pt.Admin, Given: narrowedTo("203.0.113.0/28", pt.Create(balancer(""))),
+		Do: pt.InOrder(pt.Patch(aService, types.MergePatchType, annotate("cloud.google.com/neg-status", "{}")), reachable("LoadBalancer", "Local", everything...)), Want: pt.Allowed()},
+	{Name: "port of a LoadBalancer that is wider than the allowlist by now", Given: narrowedTo("203.0.113.0/28", pt.Create(balancer(""))),
+		Do: pt.InOrder(pt.Patch(aService, types.MergePatchType, otherPort), reachable("LoadBalancer", "Local", "203.0.113.0/28")), Want: pt.Allowed()},
+	{Name: "port of a LoadBalancer with chosen ranges, of which the allowlist left some", Given: narrowedTo("203.0.113.0/28,203.0.113.64/26", pt.Create(balancer(ranges("203.0.113.8/30", "203.0.113.64/30", "203.0.113.240/28", "203.0.113.0/29")))),
+		Do: pt.InOrder(pt.Patch(aService, types.MergePatchType, otherPort), reachable("LoadBalancer", "Local", "203.0.113.8/30", "203.0.113.64/30", "203.0.113.0/29")), Want: pt.Allowed()},
+	{Name: "port of a LoadBalancer that has nothing in common with the allowlist", Inside: true, Given: narrowedTo("192.0.2.0/24", pt.Create(balancer(""))), Do: pt.Patch(aService, types.MergePatchType, otherPort),
+		Want: pt.Refused("exposure", "loadBalancerSourceRanges 203.0.113.0/24 (and 1 more) is not inside 192.0.2.0/24", "leave loadBalancerSourceRanges out to have it filled in")},
+	{Name: "ranges left out where the allowlist left them", Given: narrowedTo("192.0.2.0/24", pt.Create(balancer(""))),
+		Do: pt.InOrder(pt.Patch(aService, types.MergePatchType, `{"spec":{"loadBalancerSourceRanges":null}}`), reachable("LoadBalancer", "Local", "192.0.2.0/24")), Want: pt.Allowed()},
+	{Name: "range of a LoadBalancer that is wider than the allowlist by now", Inside: true, Given: narrowedTo("203.0.113.0/28", pt.Create(balancer(""))), Do: pt.Patch(aService, types.MergePatchType, `{"spec":{"loadBalancerSourceRanges":["203.0.113.0/25"]}}`),
+		Want: pt.Refused("exposure", "loadBalancerSourceRanges 203.0.113.0/25 is not inside 203.0.113.0/28")},
+	{Name: "port of a LoadBalancer with 64 ranges around 64 networks", Facts: map[string]string{"hipaatenant.dev/ip-allowlist": strings.Join(append(networks("10.%d.0.0/16")[1:], "203.0.113.0/24"), ",")}, Given: narrowedTo(strings.Join(networks("10.%d.7.0/24"), ","), pt.Create(balancer(""))),
+		Do: pt.InOrder(pt.Patch(aService, types.MergePatchType, otherPort), reachable("LoadBalancer", "Local", networks("10.%d.7.0/24")[1:]...)), Want: pt.Allowed()},
 	{Name: "64 ranges in the last of 64 networks", Facts: lists("2001:db8:1%02x::/48"), Do: pt.Create(balancer(ranges(networks("2001:db8:13f:1234:5678:9abc:def0:%x/128")...))), Want: pt.Allowed()},
 	{Name: "64 ranges in none of 64 networks", Facts: lists("2001:db8:1%02x::/48"), Do: pt.Create(balancer(ranges(networks("2001:db8:140:1234:5678:9abc:def0:%x/128")...))), Want: pt.Refused("exposure", "(and 63 more) is not inside")},
 }
@@ -169,6 +189,6 @@ var endpointRows = []pt.Row{
 	{Name: "condition of a pod", Given: running, Do: pt.Patch(aPod, types.StrategicMergePatchType, `{"status":{"conditions":[{"type":"example.com/gate","status":"True"}]}}`, "status"), Want: pt.Allowed()},
 }
 
-var exposureTable = pt.Table{Policy: "exposure", Rows: concat(balancerRows, serviceRows, endpointRows, exposedIngressRows, gatewayRows)}
+var exposureTable = pt.Table{Policy: "exposure", Rows: concat(balancerRows, serviceRows, endpointRows, exposedIngressRows, exposedAnnotationRows, gatewayRows)}
 
 var _ = exposureTable.Specs(environment)
