@@ -24,6 +24,8 @@ const (
 	evictTimeout = 5 * time.Second  // for an answer
 	retryHeld    = 10 * time.Second // until a pod is tried again, doubled each time
 	retryHeldMax = 5 * time.Minute
+	// longestGrace is what policy workload lets a pod take to end. One from before that may have asked for years.
+	longestGrace = int64(3600) // seconds
 )
 
 // eviction is how the eviction of one tenant's pods goes. It is lost at a restart, which costs an early attempt each.
@@ -167,13 +169,22 @@ func (r *TenantReconciler) evictPod(ctx context.Context, t *v1alpha1.HIPAATenant
 	defer cancel()
 	err = r.Client.SubResource("eviction").Create(ctx, pod, &policyv1.Eviction{
 		ObjectMeta:    metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
-		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}},
+		DeleteOptions: deletionOf(pod),
 	})
 	if err == nil {
 		r.Recorder.Eventf(t, pod, corev1.EventTypeNormal, "MisplacedPodEvicted", "Evict",
 			"evicted pod %s from node %s (%s), outside the tenant's regions", m.Pod, m.Node, m.Where)
 	}
 	return refusal(err)
+}
+
+// deletionOf this very pod, which ends the way it asked for, within an hour.
+func deletionOf(pod *corev1.Pod) *metav1.DeleteOptions {
+	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}
+	if asked := pod.Spec.TerminationGracePeriodSeconds; asked != nil && *asked > longestGrace {
+		options.GracePeriodSeconds = new(longestGrace)
+	}
+	return options
 }
 
 // leftBehind is the volume outside the regions that a pod uses; empty when there is none.

@@ -344,6 +344,25 @@ func TestRefusal(t *testing.T) {
 }
 
 // TestAnEvictionThatFailsIsRetried, and told.
+func TestAnEvictedPodEndsWithinTheHour(t *testing.T) {
+	hour := new(int64(3600))
+	tests := map[string]struct{ asked, want *int64 }{
+		"nothing asked": {},
+		"half a minute": {asked: new(int64(30))},
+		"an hour":       {asked: hour},
+		"ten years":     {asked: new(int64(315360000)), want: hour},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			pod := runningPod("acme", "web", "west")
+			pod.Spec.TerminationGracePeriodSeconds = tc.asked
+			if diff := cmp.Diff(tc.want, deletionOf(pod).GracePeriodSeconds); diff != "" {
+				t.Errorf("seconds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAnEvictionThatFailsIsRetried(t *testing.T) {
 	c := caged(t, "a")
 	c.store.fail["create eviction Pod acme/a"] = errors.New("no route")

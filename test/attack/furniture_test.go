@@ -23,7 +23,7 @@ const furniture = `
 {apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: urgent}, value: 1000}
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: everything-in-a-namespace}, rules: [
-  {apiGroups: ["", apps, autoscaling, batch, coordination.k8s.io, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, networking.k8s.io, policy,
+  {apiGroups: ["", apps, autoscaling, batch, cilium.io, coordination.k8s.io, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, k8s.cni.cncf.io, networking.k8s.io, policy,
     rbac.authorization.k8s.io, resource.k8s.io, storage.k8s.io], resources: ["*"], verbs: ["*"]},
   {apiGroups: [hipaatenant.dev], resources: ["*"], verbs: [get, list, watch, create, update, patch, delete, deletecollection]}]}`
 

@@ -66,6 +66,10 @@ var network = Group{Name: "network", Least: 12, Attacks: []Attack{
 	// The cost of an expression is limited; above it a policy that fails closed refuses.
 	{Name: "policy worn out by thousands of networks", Object: netpol("ingress: [{from: [" + manyNetworks + "{ipBlock: {cidr: 0.0.0.0/0}}]}]"), As: []actor{operations, account, administrator},
 		By: []refusal{policy("network"), {who: "a broken policy"}}},
+	{Name: "traffic of a node redirected to a pod", Object: "{apiVersion: cilium.io/v2, kind: CiliumLocalRedirectPolicy, metadata: {name: NAME}, spec: {redirectFrontend: {addressMatcher: {ip: 198.51.100.7}}}}",
+		By: []refusal{policy("network", "CiliumLocalRedirectPolicy of cilium.io opens what NetworkPolicies of tenant acme-health keep closed")}},
+	{Name: "interface beside the pod network", Object: "{apiVersion: k8s.cni.cncf.io/v1, kind: NetworkAttachmentDefinition, metadata: {name: NAME}, spec: {config: '{\"type\": \"host-device\"}'}}",
+		By: []refusal{policy("network", "written by who may write network-attachment-definitions in kube-system")}},
 	{Name: "tier of the cluster", Object: "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: NAME}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Accept, from: [{namespaces: {}}]}]}}",
 		By: []refusal{accessControl("clusternetworkpolicies")}},
 }}

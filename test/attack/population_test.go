@@ -83,6 +83,8 @@ var foreign = []struct{ group, version, kind, plural, scope string }{
 	{"gateway.networking.k8s.io", "v1alpha2", "TCPRoute", "tcproutes", "Namespaced"},
 	{"gateway.networking.k8s.io", "v1", "TLSRoute", "tlsroutes", "Namespaced"},
 	{"gateway.networking.k8s.io", "v1beta1", "ReferenceGrant", "referencegrants", "Namespaced"},
+	{"cilium.io", "v2", "CiliumLocalRedirectPolicy", "ciliumlocalredirectpolicies", "Namespaced"},
+	{"k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition", "network-attachment-definitions", "Namespaced"},
 	{"policy.networking.k8s.io", "v1alpha2", "ClusterNetworkPolicy", "clusternetworkpolicies", "Cluster"},
 }
 

@@ -48,6 +48,13 @@ func session(seconds string) map[string]string {
 	return map[string]string{"hipaatenant.dev/session-timeout-seconds": seconds}
 }
 
+var runningAsApp = []pt.Request{pt.Create(pod("serviceAccountName: app")), pt.As(pt.Scheduler, bind("us-1"))}
+
+// tokenVolume holds a token for another audience, as long-lived as asked for.
+func tokenVolume(seconds string) string {
+	return volumes("{name: token, projected: {sources: [{serviceAccountToken: {audience: sts.example.com, path: token, expirationSeconds: " + seconds + "}}]}}")
+}
+
 // tokenRows: a token lives no longer than a session.
 var tokenRows = []pt.Row{
 	{Name: "token as long as a session", Do: token(900, ""), Want: pt.Allowed()},
@@ -62,7 +69,16 @@ var tokenRows = []pt.Row{
 	{Name: "token of an hour, session of a day", Facts: session(aDay), Do: token(3600, ""), Want: pt.Allowed()},
 	{Name: "token the API server would extend to a year", Facts: session(aDay), Given: []pt.Request{pt.Create(pod("serviceAccountName: app"))}, Do: token(3607, toPod),
 		Want: pt.Refused("workload", "a token of 3607 seconds was asked for")},
-	{Name: "token of a pod it runs", As: pt.Kubelet, Given: []pt.Request{pt.Create(pod("serviceAccountName: app")), pt.As(pt.Scheduler, bind("us-1"))}, Do: pt.Eventually("the node to own the pod", token(3607, toPod)), Want: pt.Allowed()},
+	{Name: "token of a pod it runs", As: pt.Kubelet, Given: runningAsApp, Do: pt.Eventually("the node to own the pod", token(3607, toPod)), Want: pt.Allowed()},
+	{Name: "token of a day, of a pod it runs", As: pt.Kubelet, Given: runningAsApp, Do: pt.Eventually("the node to own the pod", token(86400, toPod)), Want: pt.Allowed()},
+	{Name: "token of a day and more, of a pod it runs", As: pt.Kubelet, Given: runningAsApp, Do: decided(token(86401, toPod)), Want: pt.Refused("workload", "a token of 86401 seconds was asked for", "or, for a token of a pod, ask for at most 86400")},
+	{Name: "token of 136 years in a volume", Do: pt.Create(pod(tokenVolume("4294967296"))),
+		Want: pt.Refused("workload", "volume token holds a service account token of more than 86400 seconds, allowed to tenant acme-health at most; lower projected.sources[].serviceAccountToken.expirationSeconds")},
+	{Name: "token of 136 years in a volume", As: pt.Admin, Do: pt.Create(pod(tokenVolume("4294967296"))), Want: pt.Refused("workload", "volume token holds a service account token")},
+	{Name: "token of 136 years in a volume, Deployment", Do: pt.Create(apps("Deployment", template("", tokenVolume("4294967296")))), Want: pt.Refused("workload", "volume token holds a service account token")},
+	{Name: "token of 136 years in a volume, CronJob", As: pt.Application, Do: pt.Create(cronJob(template("", onFailure+", "+tokenVolume("86401")))), Want: pt.Refused("workload", "volume token holds a service account token")},
+	{Name: "token of a day in a volume, for a cloud provider", Do: pt.Create(pod(tokenVolume("86400"))), Want: pt.Allowed()},
+	{Name: "Deployment of former times scaled to nothing, with its token", Given: []pt.Request{formerly(apps("Deployment", template("", tokenVolume("4294967296"))))}, Do: nothing, Want: pt.Allowed()},
 	{Name: "Secret with a token without end", Do: pt.Create(fmt.Sprintf(sealed, "kubernetes.io/service-account-token")), Want: pt.Refused("workload", "holds a token that never ends")},
 	{Name: "Secret with a token without end", As: pt.Admin, Do: pt.Create(fmt.Sprintf(sealed, "kubernetes.io/service-account-token")), Want: pt.Refused("workload", "holds a token that never ends")},
 	{Name: "ordinary Secret", Do: pt.Create(fmt.Sprintf(sealed, "Opaque")), Want: pt.Allowed()},

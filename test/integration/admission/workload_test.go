@@ -120,7 +120,7 @@ var podRows = []pt.Row{
 		Do:    pt.Eventually("the class to be seen", pt.Create(pod("priorityClassName: NAMESPACE")))},
 }
 
-var workloadTable = pt.Table{Policy: "workload", Rows: concat(gateRows, channelRows, podRows, reachRows, tokenRows)}
+var workloadTable = pt.Table{Policy: "workload", Rows: concat(gateRows, channelRows, podRows, interfaceRows, endRows, reachRows, tokenRows)}
 
 var _ = workloadTable.Specs(environment)
 
