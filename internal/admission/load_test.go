@@ -248,8 +248,8 @@ func checkMatch(m *admissionv1.MatchResources) string {
 			return "state the scope of every rule"
 		}
 		for _, resource := range r.Resources {
-			if strings.Contains(resource, "*") {
-				return "name resources and subresources: * does not cover subresources"
+			if strings.Contains(resource, "*") && resource != "*/*" {
+				return "name resources and subresources, or take all by */*: * does not cover subresources"
 			}
 		}
 	}
