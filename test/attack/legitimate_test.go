@@ -13,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
@@ -204,13 +205,21 @@ func (p *person) kubectl(ctx context.Context, input string, args ...string) erro
 	for _, arg := range args {
 		line = append(line, fill(arg, p.name))
 	}
-	cmd := exec.CommandContext(ctx, p.w.cluster.Kubectl(), line...)
-	cmd.Env = append(os.Environ(), "HOME="+p.w.dir) // where it caches what the API server serves
-	cmd.Stdin = strings.NewReader(input)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, text)
-	}
-	return nil
+	// Everybody uses one namespace at the same time here. The API server gives up counting after three conflicts over the
+	// quota, and asks to try again.
+	return retry.OnError(retry.DefaultBackoff, quotaContended, func() error {
+		cmd := exec.CommandContext(ctx, p.w.cluster.Kubectl(), line...)
+		cmd.Env = append(os.Environ(), "HOME="+p.w.dir) // where it caches what the API server serves
+		cmd.Stdin = strings.NewReader(input)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, text)
+		}
+		return nil
+	})
+}
+
+func quotaContended(err error) bool {
+	return strings.Contains(err.Error(), "Operation cannot be fulfilled on resourcequotas")
 }
 
 // runsInside: all pods labelled with the name run in the tenant's regions.
