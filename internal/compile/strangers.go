@@ -193,18 +193,27 @@ func opensPort(p networkingv1.NetworkPolicyPort, disabled v1alpha1.Port, outside
 // config/admission/tenancy.yaml.
 func outsider(namespace string, subjects []rbacv1.Subject) string {
 	for _, s := range subjects {
-		switch {
-		case s.Kind == rbacv1.UserKind && s.Name == "system:anonymous",
-			s.Kind == rbacv1.GroupKind && (s.Name == "system:unauthenticated" || s.Name == "system:authenticated" ||
-				strings.HasPrefix(s.Name, "system:serviceaccounts") && s.Name != "system:serviceaccounts:"+namespace):
-			return "everybody in " + s.Name
-		case s.Kind == rbacv1.ServiceAccountKind && s.Namespace != namespace:
-			return "service account " + s.Namespace + "/" + s.Name
-		case s.Kind == rbacv1.UserKind && strings.HasPrefix(s.Name, "system:serviceaccount:") && !strings.HasPrefix(s.Name, "system:serviceaccount:"+namespace+":"):
-			return "service account " + s.Name
-		case s.Kind != rbacv1.ServiceAccountKind && strings.HasPrefix(s.Name, "system:") && !strings.HasPrefix(s.Name, "system:serviceaccount"):
-			return s.Name + " of the cluster itself"
+		if who := foreign(namespace, s); who != "" {
+			return who
 		}
 	}
 	return ""
+}
+
+func foreign(namespace string, s rbacv1.Subject) string {
+	const account = "system:serviceaccount:"
+	switch {
+	case s.Kind == rbacv1.ServiceAccountKind:
+		if s.Namespace == namespace {
+			return ""
+		}
+		return "service account " + s.Namespace + "/" + s.Name
+	case !strings.HasPrefix(s.Name, "system:"), s.Name == "system:serviceaccounts:"+namespace, strings.HasPrefix(s.Name, account+namespace+":"):
+		return ""
+	case strings.HasPrefix(s.Name, account):
+		return "service account " + s.Name
+	case slices.Contains([]string{"system:anonymous", "system:unauthenticated", "system:authenticated"}, s.Name), strings.HasPrefix(s.Name, "system:serviceaccounts"):
+		return "everybody in " + s.Name
+	}
+	return s.Name + " of the cluster itself"
 }
