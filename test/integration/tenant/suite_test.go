@@ -85,7 +85,7 @@ func start(ctx context.Context, o operator.Options) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// create makes a tenant and takes it away, with its namespaces, when the spec is over.
+// create makes a tenant. It stays until the control plane goes, so every spec has names of its own.
 func create(ctx context.Context, t *v1alpha1.HIPAATenant) {
 	GinkgoHelper()
 	Expect(admin.Create(ctx, t)).To(Succeed())
