@@ -48,21 +48,21 @@ func (r *TenantReconciler) readStrangers(ctx context.Context, t *v1alpha1.HIPAAT
 				return err
 			}
 		}
-		for i := range policies.Items {
-			p := &policies.Items[i]
-			if labelled(p) {
-				found.Labelled[apply.RefOf(p)] = true
-				continue
+		strange := func(obj client.Object) bool {
+			if labelled(obj) {
+				found.Labelled[apply.RefOf(obj)] = true
 			}
-			found.Policies[p.Name] = p.Spec
+			return !labelled(obj)
+		}
+		for i := range policies.Items {
+			if p := &policies.Items[i]; strange(p) {
+				found.Policies[p.Name] = p.Spec
+			}
 		}
 		for i := range bindings.Items {
-			b := &bindings.Items[i]
-			if labelled(b) {
-				found.Labelled[apply.RefOf(b)] = true
-				continue
+			if b := &bindings.Items[i]; strange(b) {
+				found.Subjects[b.Name] = b.Subjects
 			}
-			found.Subjects[b.Name] = b.Subjects
 		}
 		f.Strangers[name] = found
 	}
