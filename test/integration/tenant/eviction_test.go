@@ -87,7 +87,7 @@ var _ = Describe("misplaced pods of a profile that says Evict", Ordered, func() 
 		Consistently(func() string { return get(ctx, name).ResourceVersion }, "12s", "500ms").Should(Equal(stood), "another attempt changes nothing, so nothing is written")
 		Expect(admin.Delete(ctx, budget)).To(Succeed())
 		Eventually(state(ctx, name, v1alpha1.ConditionReady), "40s").Should(Equal("True/Ready"))
-		Expect(regionsByPod(ctx, name, "web")).To(And(HaveLen(2), HaveEach(fixture.Region)))
+		Eventually(func() map[string]string { return regionsByPod(ctx, name, "web") }).Should(And(HaveLen(2), HaveEach(fixture.Region)))
 	})
 
 	It("stay when the region left the profile: new ones would be admitted where they are", func(ctx SpecContext) {
