@@ -36,6 +36,14 @@ func (s *shelf) Get(_ context.Context, name string) ([]byte, bool, error) {
 	return append([]byte(nil), key...), found, s.away
 }
 
+// Delete drops the key.
+func (s *shelf) Delete(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, name)
+	return s.away
+}
+
 // Create keeps a key that is new.
 func (s *shelf) Create(_ context.Context, name string, key []byte) error {
 	s.mu.Lock()

@@ -110,3 +110,10 @@ func (s *store) Create(_ context.Context, name string, key []byte) error {
 	}
 	return nil
 }
+
+func (s *store) Delete(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, name)
+	return nil
+}

@@ -152,3 +152,10 @@ func (s *softwareKeys) Create(_ context.Context, name string, key []byte) error 
 	}
 	return nil
 }
+
+func (s *softwareKeys) Delete(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, name)
+	return nil
+}

@@ -40,8 +40,9 @@ func (t *tokens) allow(token string, op logical.Operation, path string) bool {
 	verb, _, _ := strings.Cut(path, "/")
 	switch verb {
 	case "keys":
-		return op == logical.ReadOperation && strings.Count(path, "/") == 1
-	case "encrypt", "decrypt":
+		config := strings.HasSuffix(path, "/config")
+		return op == logical.UpdateOperation && config || strings.Count(path, "/") == 1 && op != logical.CreateOperation && op != logical.UpdateOperation
+	case "encrypt", "decrypt", "rewrap":
 		return op == logical.UpdateOperation
 	}
 	return false

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 )
 
@@ -28,6 +30,12 @@ type Harness struct {
 	Malformed []string
 	// Dead is the same provider with a backend that does not answer.
 	Dead keyring.Provider
+	// Rotate gives the usable key a new version in the KMS. Nil for a provider whose keys have one version for life.
+	Rotate func(t *testing.T)
+	// Doomed is the URI of a key that Destroy may have. Empty where Destroy is Unsupported.
+	Doomed string
+	// KMSIgnoresContext: this KMS binds nothing to what it wraps, and the provider says so (KeyInfo.Derived false).
+	KMSIgnoresContext bool
 }
 
 // Ref parses a key URI of a test.
@@ -72,8 +80,9 @@ func Contract(t *testing.T, h Harness) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 
-	t.Run("round trip", func(t *testing.T) { roundTrip(t, h.Provider, usable, key) })
-	t.Run("bound", func(t *testing.T) { bound(t, h.Provider, usable, other, key) })
+	t.Run("round trip", func(t *testing.T) { roundTrip(t, h, usable, key) })
+	t.Run("bound", func(t *testing.T) { bound(t, h, usable, other, key) })
+	t.Run("moved keyset", func(t *testing.T) { moved(t, h) })
 	t.Run("damaged", func(t *testing.T) { damaged(t, h.Provider, usable, key) })
 	t.Run("unknown key", func(t *testing.T) {
 		wrapped := wrap(t, h.Provider, usable, key)
@@ -88,9 +97,12 @@ func Contract(t *testing.T, h Harness) {
 	})
 	t.Run("unreachable", func(t *testing.T) { unreachable(t, h.Dead, usable, key) })
 	t.Run("concurrent", func(t *testing.T) { concurrent(t, h.Provider, usable) })
+	t.Run("rewrap", func(t *testing.T) { rewrap(t, h, usable, key) })
+	t.Run("destroy", func(t *testing.T) { destroy(t, h, key) })
 }
 
-func roundTrip(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) {
+func roundTrip(t *testing.T, h Harness, ref keyring.KeyRef, key []byte) {
+	p := h.Provider
 	first, version, err := p.Wrap(t.Context(), ref, key, Binding())
 	if err != nil {
 		t.Fatalf("Wrap: %v", err)
@@ -103,17 +115,21 @@ func roundTrip(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte)
 		t.Errorf("Unwrap: %d bytes, error %v; expected the wrapped key", len(got), err)
 	}
 	info, err := p.Describe(t.Context(), ref)
-	if err != nil || !info.Exists || !info.Enabled || !info.Derived || info.Version != version {
-		t.Errorf("Describe: %+v, error %v; expected an enabled key of version %q that binds to context", info, err, version)
+	if err != nil || !info.Exists || !info.Enabled || info.Derived == h.KMSIgnoresContext || info.Version != version {
+		t.Errorf("Describe: %+v, error %v; expected an enabled key of version %q, derived=%t", info, err, version, !h.KMSIgnoresContext)
 	}
 	if Reveals(string(first), key) {
 		t.Error("the wrapped key holds the key")
 	}
 }
 
-func bound(t *testing.T, p keyring.Provider, usable, other keyring.KeyRef, key []byte) {
+func bound(t *testing.T, h Harness, usable, other keyring.KeyRef, key []byte) {
+	p := h.Provider
 	wrapped := wrap(t, p, usable, key)
 	for name, b := range Elsewhere() {
+		if h.KMSIgnoresContext {
+			break // the seal around the data key binds alone: see moved
+		}
 		t.Run(name, func(t *testing.T) {
 			_, err := p.Unwrap(t.Context(), usable, wrapped, b)
 			Expect(t, err, keyring.Foreign, key)
@@ -126,6 +142,29 @@ func bound(t *testing.T, p keyring.Provider, usable, other keyring.KeyRef, key [
 			t.Errorf("Unwrap with another key: %d bytes, error %v; expected Foreign or Refused", len(got), err)
 		}
 	})
+}
+
+// moved claims, in a keyset of one tenant, that it is another's: every member that names the owner is rewritten, and the
+// sealed and wrapped bytes are kept. The Ring must find out, whatever the KMS binds.
+func moved(t *testing.T, h Harness) {
+	ring := keyring.New(clock.RealClock{}, h.Provider)
+	request := keyring.Request{
+		ClusterUID: "c1", Tenant: "acme", TenantUID: "t1", KeyURI: h.Usable, RotationPeriod: time.Hour,
+		DataKeys: []string{"default"}, Namespaces: []string{"acme-app"},
+	}
+	own, err := ring.Ensure(t.Context(), request)
+	if err != nil {
+		t.Fatalf("Ensure: %v", err)
+	}
+	thief := request
+	thief.Tenant, thief.TenantUID, thief.Namespaces = "globex", "t2", []string{"globex-app", "globex-data"}
+	forged := strings.NewReplacer("acme-app", "globex-app", `"acme"`, `"globex"`, `\"acme\"`, `\"globex\"`, `"t1"`, `"t2"`, `\"t1\"`, `\"t2\"`).Replace(string(own.Keysets["acme-app"]))
+	thief.Keysets = map[string][]byte{"globex-app": []byte(forged)}
+	_, err = ring.Ensure(t.Context(), thief)
+	Expect(t, err, keyring.Foreign)
+	if err != nil && !strings.Contains(err.Error(), "does not open") {
+		t.Errorf("found out by %q; expected the forged keyset to be opened, and not to open", err)
+	}
 }
 
 func damaged(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) {
@@ -159,6 +198,67 @@ func unreachable(t *testing.T, dead keyring.Provider, ref keyring.KeyRef, key []
 	Expect(t, err, keyring.Unreachable, key)
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("giving up took %s; expected the end of the context after 300ms to end the calls", took)
+	}
+}
+
+func rewrap(t *testing.T, h Harness, ref keyring.KeyRef, key []byte) {
+	p := h.Provider
+	before, old, err := p.Wrap(t.Context(), ref, key, Binding())
+	if err != nil {
+		t.Fatalf("Wrap: %v", err)
+	}
+	if h.Rotate != nil {
+		h.Rotate(t)
+	}
+	after, version, err := p.Rewrap(t.Context(), ref, before, Binding())
+	if err != nil {
+		t.Fatalf("Rewrap: %v", err)
+	}
+	if info, err := p.Describe(t.Context(), ref); err != nil || info.Version != version || (h.Rotate != nil) != (version != old) {
+		t.Errorf("rewrapped from version %q to %q; Describe says %q, error %v", old, version, info.Version, err)
+	}
+	for name, wrapped := range map[string][]byte{"rewrapped": after, "of the version before": before} {
+		if got, err := p.Unwrap(t.Context(), ref, wrapped, Binding()); err != nil || !bytes.Equal(got, key) {
+			t.Errorf("%s: Unwrap gave %d bytes, error %v; expected the wrapped key", name, len(got), err)
+		}
+	}
+	_, _, err = p.Rewrap(t.Context(), ref, []byte("not a wrapped key at all, but long enough to be one, is it not?"), Binding())
+	if kind := keyring.KindOf(err); kind != keyring.Foreign && kind != keyring.Refused {
+		t.Errorf("Rewrap of other text: error %v; expected Foreign or Refused", err)
+	}
+	for name, b := range Elsewhere() {
+		if h.KMSIgnoresContext {
+			break
+		}
+		_, _, err := p.Rewrap(t.Context(), ref, before, b)
+		if keyring.KindOf(err) != keyring.Foreign {
+			t.Errorf("Rewrap for %s: error %v; expected Foreign", name, err)
+		}
+	}
+}
+
+func destroy(t *testing.T, h Harness, key []byte) {
+	p := h.Provider
+	if h.Doomed == "" {
+		_, err := p.Destroy(t.Context(), Ref(t, h.Usable))
+		Expect(t, err, keyring.Unsupported, key)
+		return
+	}
+	ref := Ref(t, h.Doomed)
+	wrapped := wrap(t, p, ref, key)
+	first, err := p.Destroy(t.Context(), ref)
+	if err != nil || first.Method == "" || first.EffectiveAt.IsZero() {
+		t.Fatalf("Destroy: %+v, error %v; expected a method and a time", first, err)
+	}
+	if again, err := p.Destroy(t.Context(), ref); err != nil || again.Method == "" || again.EffectiveAt.After(first.EffectiveAt) {
+		t.Errorf("Destroy again: %+v, error %v; expected no later end than %s", again, err, first.EffectiveAt)
+	}
+	if got, err := p.Unwrap(t.Context(), ref, wrapped, Binding()); err == nil {
+		t.Errorf("Unwrap after Destroy: %d bytes; expected a refusal", len(got))
+	}
+	info, err := p.Describe(t.Context(), ref)
+	if usable := err == nil && info.Exists && info.Enabled; usable {
+		t.Errorf("Describe after Destroy: %+v; expected a key that is gone or not enabled", info)
 	}
 }
 

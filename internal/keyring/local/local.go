@@ -44,6 +44,8 @@ type Store interface {
 	// Create stores a new key, and never replaces one. When the Secret is there already, it returns nil and leaves
 	// it as it is: the caller reads it to learn which key counts.
 	Create(ctx context.Context, name string, key []byte) error
+	// Delete removes the Secret. One that is gone already is no error.
+	Delete(ctx context.Context, name string) error
 }
 
 // Provider implements keyring.Provider.
@@ -132,6 +134,29 @@ func (p *Provider) Unwrap(ctx context.Context, ref keyring.KeyRef, wrapped []byt
 	return plaintext, nil
 }
 
+// Rewrap changes the nonce only: a software key has one version for as long as it lives.
+func (p *Provider) Rewrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, binding keyring.Binding) ([]byte, string, error) {
+	return keyring.RewrapHere(ctx, p, ref, wrapped, binding)
+}
+
+// Destroy deletes the key's Secret. Backups of etcd still hold it.
+func (p *Provider) Destroy(ctx context.Context, ref keyring.KeyRef) (keyring.Destruction, error) {
+	k, found, err := p.get(ctx, ref)
+	if err != nil {
+		return keyring.Destruction{}, err
+	}
+	clear(k.bytes)
+	name := secretName(ref)
+	if !found {
+		return keyring.Destruction{Method: "there is no Secret " + name + " any more"}, nil
+	}
+	if err := p.store.Delete(ctx, name); err != nil {
+		return keyring.Destruction{}, err
+	}
+	p.drop(name)
+	return keyring.Destruction{EffectiveAt: p.clock.Now(), Method: "Secret " + name + " deleted"}, nil
+}
+
 // create makes the key, or takes the one somebody else made in the same moment.
 func (p *Provider) create(ctx context.Context, ref keyring.KeyRef) (softwareKey, error) {
 	fresh := make([]byte, keySize)
@@ -184,6 +209,14 @@ func (p *Provider) remembered(name string) (softwareKey, bool) {
 		return softwareKey{}, false
 	}
 	return k.copy(), true
+}
+
+// drop forgets a key that was deleted.
+func (p *Provider) drop(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.keys[name].bytes)
+	delete(p.keys, name)
 }
 
 // keep remembers a key that was just read and returns a copy.

@@ -50,6 +50,15 @@ func (m *memory) Create(ctx context.Context, name string, key []byte) error {
 	return m.fail
 }
 
+func (m *memory) Delete(ctx context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail == nil {
+		delete(m.keys, name)
+	}
+	return m.fail
+}
+
 // silent is a Store that never answers.
 type silent struct{}
 
@@ -59,6 +68,11 @@ func (silent) Get(ctx context.Context, _ string) ([]byte, bool, error) {
 }
 
 func (silent) Create(ctx context.Context, _ string, _ []byte) error {
+	<-ctx.Done()
+	return keyring.Errorf(keyring.Unreachable, "no answer")
+}
+
+func (silent) Delete(ctx context.Context, _ string) error {
 	<-ctx.Done()
 	return keyring.Errorf(keyring.Unreachable, "no answer")
 }
@@ -73,6 +87,7 @@ func TestContract(t *testing.T) {
 		Usable:   "local://acme",
 		Other:    "local://globex",
 		Unknown:  "local://gone",
+		Doomed:   "local://doomed",
 		Malformed: []string{
 			"local://Acme", "local://a/b", "local://-a", "local://a.b", "local://acme?region=x", "local://" + strings.Repeat("a", 64),
 		},

@@ -15,7 +15,7 @@ import (
 // dataKey is the key inside the Secret.
 const dataKey = "kek"
 
-// Secrets is a Store in one namespace of a cluster. It needs the verbs get and create on Secrets there.
+// Secrets is a Store in one namespace of a cluster. It needs the verbs get, create and delete on Secrets there.
 type Secrets struct {
 	client    kubernetes.Interface
 	namespace string
@@ -55,6 +55,15 @@ func (s *Secrets) Create(ctx context.Context, name string, key []byte) error {
 		return nil
 	}
 	return s.explain("create", name, err)
+}
+
+// Delete removes the Secret.
+func (s *Secrets) Delete(ctx context.Context, name string) error {
+	err := s.client.CoreV1().Secrets(s.namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if err == nil || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return s.explain("delete", name, err)
 }
 
 // explain turns an API error into one of the keyring's kinds: what only another permission, quota or namespace can

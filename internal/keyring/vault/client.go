@@ -115,7 +115,7 @@ type request struct {
 	body                any
 }
 
-// send returns nil and fills out on status 200, *answer for any other status, and another error when there was none.
+// send returns nil and fills out, unless out is nil, on status 200 (without out also on 204), *answer for any other status, and another error when there was none.
 func (v *client) send(ctx context.Context, r request, out any) error {
 	body, err := encode(r.body)
 	if err != nil {
@@ -141,8 +141,14 @@ func (v *client) send(ctx context.Context, r request, out any) error {
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	}
+	if resp.StatusCode == http.StatusNoContent && out == nil {
+		return nil
+	}
 	if resp.StatusCode != http.StatusOK {
 		return &answer{status: resp.StatusCode, reason: reason(answerBody[:n], r.token)}
+	}
+	if out == nil {
+		return nil
 	}
 	if json.Unmarshal(answerBody[:n], out) != nil {
 		return &answer{status: http.StatusBadGateway, reason: "the answer is not what Vault gives; is something else listening there?"}

@@ -1,14 +1,20 @@
 // Package vault wraps data keys with the transit engine of HashiCorp Vault or OpenBao, over plain HTTP calls.
 //
 // Transit keys must be derived: only then does the engine bind what it encrypts to the context of the request. On
-// other keys it ignores the context without a word, so Describe looks and refuses them. The engine's datakey and
-// rewrap endpoints are not used: they ignore or refuse associated data.
+// other keys it ignores the context without a word, so Describe looks and refuses them. The engine's associated_data is
+// not used: its datakey and rewrap endpoints ignore or refuse it.
 //
 // The operator's Vault policy needs, for each mount:
 //
 //	path "transit/keys/+"    { capabilities = ["read"] }
 //	path "transit/encrypt/+" { capabilities = ["update"] }
 //	path "transit/decrypt/+" { capabilities = ["update"] }
+//	path "transit/rewrap/+"  { capabilities = ["update"] }
+//
+// and, only where tenants' keys are to be destroyed when they are shredded,
+//
+//	path "transit/keys/+"        { capabilities = ["read", "delete"] }
+//	path "transit/keys/+/config" { capabilities = ["update"] }
 //
 // Do not add "create" to encrypt: with it Vault makes a missing key instead of refusing.
 package vault
@@ -60,6 +66,7 @@ type KubernetesAuth struct {
 // Provider implements keyring.Provider.
 type Provider struct {
 	client *client
+	clock  clock.PassiveClock
 }
 
 // New checks the configuration and reads the CA file. It does not talk to Vault.
@@ -68,7 +75,7 @@ func New(cfg Config, c clock.PassiveClock) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{client: client}, nil
+	return &Provider{client: client, clock: c}, nil
 }
 
 // Scheme is "vault".
@@ -127,19 +134,26 @@ func (p *Provider) Wrap(ctx context.Context, ref keyring.KeyRef, plaintext []byt
 		Plaintext []byte `json:"plaintext"`
 		Context   []byte `json:"context"`
 	}{plaintext, binding.Bytes()}
-	var out struct {
-		Data struct {
-			Ciphertext string `json:"ciphertext"`
-		} `json:"data"`
-	}
+	var out encrypted
 	if err := p.client.do(ctx, http.MethodPost, mount+"/encrypt/"+key, in, &out); err != nil {
 		return nil, "", explain(err)
 	}
-	version, ok := versionOf(out.Data.Ciphertext)
+	return out.read("encrypt", mount)
+}
+
+// encrypted is the engine's answer to encrypt and rewrap.
+type encrypted struct {
+	Data struct {
+		Ciphertext string `json:"ciphertext"`
+	} `json:"data"`
+}
+
+func (e encrypted) read(what, mount string) ([]byte, string, error) {
+	version, ok := versionOf(e.Data.Ciphertext)
 	if !ok {
-		return nil, "", keyring.Errorf(keyring.Refused, "the answer to encrypt holds no ciphertext; expected vault:v<version>:...; is %s a transit engine?", mount)
+		return nil, "", keyring.Errorf(keyring.Refused, "the answer to %s holds no ciphertext; expected vault:v<version>:...; is %s a transit engine?", what, mount)
 	}
-	return []byte(out.Data.Ciphertext), version, nil
+	return []byte(e.Data.Ciphertext), version, nil
 }
 
 // Unwrap decrypts. Foreign when Vault says that key, context and ciphertext do not belong together.
@@ -148,26 +162,70 @@ func (p *Provider) Unwrap(ctx context.Context, ref keyring.KeyRef, wrapped []byt
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := versionOf(string(wrapped)); !ok {
-		return nil, keyring.Errorf(keyring.Foreign, "it is no ciphertext of Vault's transit engine")
-	}
-	in := struct {
-		Ciphertext string `json:"ciphertext"`
-		Context    []byte `json:"context"`
-	}{string(wrapped), binding.Bytes()}
 	var out struct {
 		Data struct {
 			Plaintext []byte `json:"plaintext"`
 		} `json:"data"`
 	}
-	err = p.client.do(ctx, http.MethodPost, mount+"/decrypt/"+key, in, &out)
-	if misfit(err) {
-		return nil, foreign(err)
-	}
-	if err != nil {
-		return nil, explain(err)
+	if err := p.present(ctx, mount+"/decrypt/"+key, wrapped, binding, &out); err != nil {
+		return nil, err
 	}
 	return out.Data.Plaintext, nil
+}
+
+// Rewrap has the engine decrypt and encrypt; the wrapping key does not leave Vault.
+func (p *Provider) Rewrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, binding keyring.Binding) ([]byte, string, error) {
+	mount, key, err := split(ref)
+	if err != nil {
+		return nil, "", err
+	}
+	var out encrypted
+	if err := p.present(ctx, mount+"/rewrap/"+key, wrapped, binding, &out); err != nil {
+		return nil, "", err
+	}
+	return out.read("rewrap", mount)
+}
+
+// present sends a ciphertext with the context it was made for.
+func (p *Provider) present(ctx context.Context, path string, wrapped []byte, binding keyring.Binding, out any) error {
+	if _, ok := versionOf(string(wrapped)); !ok {
+		return keyring.Errorf(keyring.Foreign, "it is no ciphertext of Vault's transit engine")
+	}
+	in := struct {
+		Ciphertext string `json:"ciphertext"`
+		Context    []byte `json:"context"`
+	}{string(wrapped), binding.Bytes()}
+	err := p.client.do(ctx, http.MethodPost, path, in, out)
+	if misfit(err) {
+		return foreign(err)
+	}
+	if err != nil {
+		return explain(err)
+	}
+	return nil
+}
+
+// Destroy deletes the transit key. Vault forgets it at once; backups of Vault's storage may still hold it.
+func (p *Provider) Destroy(ctx context.Context, ref keyring.KeyRef) (keyring.Destruction, error) {
+	mount, key, err := split(ref)
+	if err != nil {
+		return keyring.Destruction{}, err
+	}
+	path := mount + "/keys/" + key
+	err = p.client.do(ctx, http.MethodGet, path, nil, nil)
+	if is(err, http.StatusNotFound) {
+		return keyring.Destruction{Method: "there is no such transit key any more"}, nil
+	}
+	if err == nil {
+		err = p.client.do(ctx, http.MethodPost, path+"/config", map[string]bool{"deletion_allowed": true}, nil)
+	}
+	if err == nil {
+		err = p.client.do(ctx, http.MethodDelete, path, nil, nil)
+	}
+	if err != nil {
+		return keyring.Destruction{}, explain(err)
+	}
+	return keyring.Destruction{EffectiveAt: p.clock.Now(), Method: "transit key deleted"}, nil
 }
 
 // namePattern is what Vault takes in names of keys and, without slashes, of mounts.

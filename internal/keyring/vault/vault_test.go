@@ -78,7 +78,14 @@ func TestContract(t *testing.T) {
 		"mount with slash": {Provider: asOperator(t, v), Usable: "vault://team-a/transit/acme", Other: "vault://transit/acme"},
 	} {
 		h.Unknown, h.Malformed, h.Dead = "vault://transit/unknown", malformed, silent(t)
-		t.Run(name, func(t *testing.T) { keyringtest.Contract(t, h) })
+		h.Rotate = func(t *testing.T) {
+			v.Write(t, strings.Replace(keyringtest.Ref(t, h.Usable).Path, "/acme", "/keys/acme", 1)+"/rotate", nil)
+		}
+		h.Doomed = "vault://transit/doomed"
+		t.Run(name, func(t *testing.T) {
+			v.CreateKey(t, "transit", "doomed")
+			keyringtest.Contract(t, h)
+		})
 	}
 }
 
