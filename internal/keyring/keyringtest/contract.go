@@ -6,9 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -201,67 +198,6 @@ func unreachable(t *testing.T, dead keyring.Provider, ref keyring.KeyRef, key []
 	}
 }
 
-func rewrap(t *testing.T, h Harness, ref keyring.KeyRef, key []byte) {
-	p := h.Provider
-	before, old, err := p.Wrap(t.Context(), ref, key, Binding())
-	if err != nil {
-		t.Fatalf("Wrap: %v", err)
-	}
-	if h.Rotate != nil {
-		h.Rotate(t)
-	}
-	after, version, err := p.Rewrap(t.Context(), ref, before, Binding())
-	if err != nil {
-		t.Fatalf("Rewrap: %v", err)
-	}
-	if info, err := p.Describe(t.Context(), ref); err != nil || info.Version != version || (h.Rotate != nil) != (version != old) {
-		t.Errorf("rewrapped from version %q to %q; Describe says %q, error %v", old, version, info.Version, err)
-	}
-	for name, wrapped := range map[string][]byte{"rewrapped": after, "of the version before": before} {
-		if got, err := p.Unwrap(t.Context(), ref, wrapped, Binding()); err != nil || !bytes.Equal(got, key) {
-			t.Errorf("%s: Unwrap gave %d bytes, error %v; expected the wrapped key", name, len(got), err)
-		}
-	}
-	_, _, err = p.Rewrap(t.Context(), ref, []byte("not a wrapped key at all, but long enough to be one, is it not?"), Binding())
-	if kind := keyring.KindOf(err); kind != keyring.Foreign && kind != keyring.Refused {
-		t.Errorf("Rewrap of other text: error %v; expected Foreign or Refused", err)
-	}
-	for name, b := range Elsewhere() {
-		if h.KMSIgnoresContext {
-			break
-		}
-		_, _, err := p.Rewrap(t.Context(), ref, before, b)
-		if keyring.KindOf(err) != keyring.Foreign {
-			t.Errorf("Rewrap for %s: error %v; expected Foreign", name, err)
-		}
-	}
-}
-
-func destroy(t *testing.T, h Harness, key []byte) {
-	p := h.Provider
-	if h.Doomed == "" {
-		_, err := p.Destroy(t.Context(), Ref(t, h.Usable))
-		Expect(t, err, keyring.Unsupported, key)
-		return
-	}
-	ref := Ref(t, h.Doomed)
-	wrapped := wrap(t, p, ref, key)
-	first, err := p.Destroy(t.Context(), ref)
-	if err != nil || first.Method == "" || first.EffectiveAt.IsZero() {
-		t.Fatalf("Destroy: %+v, error %v; expected a method and a time", first, err)
-	}
-	if again, err := p.Destroy(t.Context(), ref); err != nil || again.Method == "" || again.EffectiveAt.After(first.EffectiveAt) {
-		t.Errorf("Destroy again: %+v, error %v; expected no later end than %s", again, err, first.EffectiveAt)
-	}
-	if got, err := p.Unwrap(t.Context(), ref, wrapped, Binding()); err == nil {
-		t.Errorf("Unwrap after Destroy: %d bytes; expected a refusal", len(got))
-	}
-	info, err := p.Describe(t.Context(), ref)
-	if usable := err == nil && info.Exists && info.Enabled; usable {
-		t.Errorf("Describe after Destroy: %+v; expected a key that is gone or not enabled", info)
-	}
-}
-
 func concurrent(t *testing.T, p keyring.Provider, ref keyring.KeyRef) {
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -287,41 +223,4 @@ func wrap(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) []by
 		t.Fatalf("Wrap: %v", err)
 	}
 	return wrapped
-}
-
-// Expect fails unless err is an *Error of the kind, worded, bounded, on one line, and without any of the secrets.
-func Expect(t testing.TB, err error, want keyring.Kind, secrets ...[]byte) {
-	t.Helper()
-	e, ok := errors.AsType[*keyring.Error](err)
-	if !ok || e.Kind != want {
-		t.Errorf("error %v of kind %q; expected kind %s", err, keyring.KindOf(err), want)
-		return
-	}
-	if text := err.Error(); e.Reason == "" || len(text) > 1500 || strings.ContainsAny(text, "\r\n\t") {
-		t.Errorf("error %.300q of %d bytes; expected one line of at most 1500 that gives a reason", text, len(text))
-	}
-	for _, secret := range secrets {
-		if Reveals(err.Error(), secret) {
-			t.Errorf("the error holds a secret: %v", err)
-		}
-	}
-}
-
-// Reveals tells whether text holds the secret, of 8 bytes or more, raw, in hexadecimal or in base64 at any alignment.
-func Reveals(text string, secret []byte) bool {
-	forms := []string{string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret))}
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for shift := range 3 {
-			// A secret inside a longer text may begin at any of three positions of a base64 group; the first and
-			// the last characters then depend on the neighbours.
-			encoded := enc.EncodeToString(append(make([]byte, shift), secret...))
-			forms = append(forms, encoded[4:len(encoded)-4])
-		}
-	}
-	for _, form := range forms {
-		if form != "" && strings.Contains(text, form) {
-			return true
-		}
-	}
-	return false
 }
