@@ -7,7 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 )
 
@@ -62,5 +64,12 @@ func TestBindingsDiffer(t *testing.T) {
 	right := keyring.Binding{Tenant: "a", TenantUID: "b"}
 	if cmp.Equal(left.Bytes(), right.Bytes()) {
 		t.Error("a tenant's name can pretend to be two members")
+	}
+}
+
+// The document's package spells the names again, so that applications need nothing of the api.
+func TestNamesOfTheSecret(t *testing.T) {
+	if document.SecretName != v1alpha1.SecretKeyset || document.Key != v1alpha1.KeysetKey {
+		t.Errorf("%s and %s; expected %s and %s", document.SecretName, document.Key, v1alpha1.SecretKeyset, v1alpha1.KeysetKey)
 	}
 }

@@ -2,23 +2,14 @@ package keyring
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
-)
 
-const (
-	// keySize of data keys and wrapping keys, in bytes: AES-256.
-	keySize = 32
-	// sealedSize is nonce (12) + data key + tag (16).
-	sealedSize = 12 + keySize + 16
-	// maxWrapped bounds what a KMS may return for 32 bytes; the largest known is an RSA-4096 block of 512.
-	maxWrapped = 16 << 10
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
 )
 
 // newKey returns 32 random bytes. crypto/rand never fails and never returns short.
 func newKey() []byte {
-	key := make([]byte, keySize)
+	key := make([]byte, document.KeySize)
 	_, _ = rand.Read(key)
 	return key
 }
@@ -36,7 +27,7 @@ func (r *Ring) seal(ctx context.Context, ref KeyRef, dek []byte, b Binding) (env
 	kek := newKey()
 	defer clear(kek)
 	//nolint:gosec // no nonce is passed because this cipher makes a random one itself
-	sealed := gcm(kek).Seal(nil, nil, dek, b.Bytes())
+	sealed := document.GCM(kek).Seal(nil, nil, dek, b.Bytes())
 	var env envelope
 	err := r.call(ctx, ref, func(ctx context.Context, p Provider) error {
 		wrapped, version, err := p.Wrap(ctx, ref, kek, b)
@@ -46,15 +37,15 @@ func (r *Ring) seal(ctx context.Context, ref KeyRef, dek []byte, b Binding) (env
 	if err != nil {
 		return envelope{}, err
 	}
-	if n := len(env.wrapped); n == 0 || n > maxWrapped {
-		return envelope{}, about(ref.URI(), Errorf(Refused, "wrapping 32 bytes gave %d; expected 1 to %d", n, maxWrapped))
+	if n := len(env.wrapped); n == 0 || n > document.MaxWrapped {
+		return envelope{}, about(ref.URI(), Errorf(Refused, "wrapping 32 bytes gave %d; expected 1 to %d", n, document.MaxWrapped))
 	}
 	return env, nil
 }
 
 // open takes the data key out. The caller clears it.
 func (r *Ring) open(ctx context.Context, e Entry, b Binding) ([]byte, error) {
-	ref, err := e.ref()
+	ref, err := e.Ref()
 	if err != nil {
 		return nil, err
 	}
@@ -67,26 +58,12 @@ func (r *Ring) open(ctx context.Context, e Entry, b Binding) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(kek) != keySize {
-		return nil, Errorf(Foreign, "the wrapping key has %d bytes; expected %d", len(kek), keySize)
+	if len(kek) != document.KeySize {
+		return nil, Errorf(Foreign, "the wrapping key has %d bytes; expected %d", len(kek), document.KeySize)
 	}
-	dek, err := gcm(kek).Open(nil, nil, e.Sealed, b.Bytes())
+	dek, err := document.GCM(kek).Open(nil, nil, e.Sealed, b.Bytes())
 	if err != nil {
 		return nil, Errorf(Foreign, "field sealed does not open under its wrapping key and binding")
 	}
 	return dek, nil
-}
-
-// gcm is AES-256-GCM with a random nonce in front, from the FIPS 140-3 module. Both steps fail only for a key of the
-// wrong length, which callers have ruled out.
-func gcm(key []byte) cipher.AEAD {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err)
-	}
-	return aead
 }

@@ -28,9 +28,6 @@ func NewLimited(c clock.PassiveClock, l Limits, providers ...Provider) *Ring {
 	return newRing(c, limits{timeout: l.Timeout, attempts: l.Attempts, pause: l.Pause, threshold: l.Threshold, coolDown: l.CoolDown}, providers...)
 }
 
-// Encode writes a keyset as Ensure does.
-func (k Keyset) Encode() []byte { return k.encode() }
-
 // Sealed makes the entry Ensure would make for this data key.
 func (r *Ring) Sealed(ctx context.Context, uri string, dek []byte, b Binding) (Entry, error) {
 	ref, err := ParseKeyURI(uri)

@@ -25,17 +25,17 @@ func decide(req Request, standing map[string]Keyset, target KeyRef, now time.Tim
 	p := plan{versions: merge(standing), lacking: map[id][]string{}}
 	have := map[string]bool{}
 	for v := range p.versions {
-		have[v.name] = true
+		have[v.Name] = true
 	}
 	for _, name := range req.DataKeys {
 		if !have[name] {
-			p.versions[id{name, req.PrimaryVersions[name] + 1}] = version{Primary, now.UTC().Truncate(time.Second)}
+			p.versions[id{Name: name, Version: req.PrimaryVersions[name] + 1}] = version{Primary, now.UTC().Truncate(time.Second)}
 		}
 	}
 	for _, ns := range req.namespaces() {
 		k := standing[ns]
 		for v := range p.versions {
-			e, ok := k.find(v)
+			e, ok := k.Find(v)
 			if !ok || k.TenantUID != req.TenantUID || e.Provider != target.Scheme || e.KeyRef != target.ID() {
 				p.lacking[v] = append(p.lacking[v], ns)
 			}
@@ -50,7 +50,7 @@ func merge(standing map[string]Keyset) map[id]version {
 	versions, primary := map[id]version{}, map[string]int64{}
 	for _, ns := range slices.Sorted(maps.Keys(standing)) {
 		for _, e := range standing[ns].Keys {
-			v, ok := versions[e.id()]
+			v, ok := versions[e.ID()]
 			if !ok {
 				v = version{state: DecryptOnly, createdAt: e.CreatedAt}
 			}
@@ -60,13 +60,13 @@ func merge(standing map[string]Keyset) map[id]version {
 			if e.State == Primary {
 				primary[e.Name] = max(primary[e.Name], e.Version)
 			}
-			versions[e.id()] = v
+			versions[e.ID()] = v
 		}
 	}
 	for name, n := range primary {
-		v := versions[id{name, n}]
+		v := versions[id{Name: name, Version: n}]
 		v.state = Primary
-		versions[id{name, n}] = v
+		versions[id{Name: name, Version: n}] = v
 	}
 	return versions
 }
@@ -90,9 +90,9 @@ func (j *job) finish() map[string]finished {
 		after := Keyset{Schema: Schema, Tenant: j.req.Tenant, TenantUID: j.req.TenantUID, Namespace: ns, Keys: []Entry{}}
 		changed := !stood
 		for v, want := range j.plan.versions {
-			e, _ := before.find(v)
+			e, _ := before.Find(v)
 			if env, ok := j.made[place{ns, v}]; ok {
-				e = entry(j.req.owner(ns).binding(v), j.target, env)
+				e = entry(j.req.owner(ns).Binding(v), j.target, env)
 				e.CreatedAt = want.createdAt
 				changed = true
 			}
@@ -103,7 +103,7 @@ func (j *job) finish() map[string]finished {
 			after.Keys = append(after.Keys, e)
 		}
 		if changed {
-			out[ns] = finished{after, after.encode()}
+			out[ns] = finished{after, after.Encode()}
 		} else {
 			out[ns] = finished{before, j.req.Keysets[ns]}
 		}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
 )
 
 // Request is everything Ensure needs to know of one tenant.
@@ -126,7 +127,7 @@ func (r *Ring) check(req Request) (KeyRef, error) {
 		return KeyRef{}, Errorf(Unsupported, "rotation period %s: expected more than 0", req.RotationPeriod)
 	}
 	for _, name := range slices.Concat(req.DataKeys, req.Namespaces) {
-		if !dnsLabel.MatchString(name) {
+		if !document.DNSLabel.MatchString(name) {
 			return KeyRef{}, Errorf(Unsupported, "%s is no name for a data key or namespace: expected a DNS label", Quote(name))
 		}
 	}
@@ -148,7 +149,7 @@ func read(req Request) (map[string]Keyset, error) {
 	for _, ns := range slices.Sorted(maps.Keys(req.Keysets)) {
 		k, err := parseKeyset(req.Keysets[ns])
 		if err == nil {
-			err = k.belongs(req.owner(ns), req.FormerUIDs)
+			err = belongs(k, req.owner(ns), req.FormerUIDs)
 		}
 		switch {
 		case err == nil:
@@ -180,7 +181,7 @@ func remembered(req Request, standing map[string]Keyset) error {
 }
 
 func (req Request) owner(namespace string) owner {
-	return owner{clusterUID: req.ClusterUID, tenant: req.Tenant, tenantUID: req.TenantUID, namespace: namespace}
+	return owner{ClusterUID: req.ClusterUID, Tenant: req.Tenant, TenantUID: req.TenantUID, Namespace: namespace}
 }
 
 // subject of an error about the keyset of a namespace.

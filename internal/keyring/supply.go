@@ -25,7 +25,7 @@ func (r *Ring) supply(ctx context.Context, j *job) error {
 	if err := r.usable(ctx, j.target); err != nil {
 		return err
 	}
-	for _, v := range slices.SortedFunc(maps.Keys(j.plan.lacking), compareIDs) {
+	for _, v := range slices.SortedFunc(maps.Keys(j.plan.lacking), id.Compare) {
 		if err := r.makeVersion(ctx, j, v); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (r *Ring) makeVersion(ctx context.Context, j *job, v id) error {
 	}
 	defer clear(dek)
 	for _, ns := range j.plan.lacking[v] {
-		env, err := r.seal(ctx, j.target, dek, j.req.owner(ns).binding(v))
+		env, err := r.seal(ctx, j.target, dek, j.req.owner(ns).Binding(v))
 		if err != nil {
 			return err
 		}
@@ -73,13 +73,13 @@ func (r *Ring) takeOut(ctx context.Context, j *job, v id) ([]byte, error) {
 	var first string
 	for _, ns := range slices.Sorted(maps.Keys(j.standing)) {
 		k := j.standing[ns]
-		e, ok := k.find(v)
+		e, ok := k.Find(v)
 		if !ok {
 			continue
 		}
 		o := j.req.owner(ns)
-		o.tenantUID = k.TenantUID
-		copied, err := r.open(ctx, e, o.binding(v))
+		o.TenantUID = k.TenantUID
+		copied, err := r.open(ctx, e, o.Binding(v))
 		if err != nil {
 			clear(dek)
 			return nil, unopened(ns, e, err)
@@ -93,7 +93,7 @@ func (r *Ring) takeOut(ctx context.Context, j *job, v id) ([]byte, error) {
 		if !same {
 			clear(dek)
 			return nil, about(subject(ns), Errorf(Foreign, "key %s version %d is another key than in namespace %s; %s",
-				v.name, v.version, first, leftAlone))
+				v.Name, v.Version, first, leftAlone))
 		}
 	}
 	return dek, nil

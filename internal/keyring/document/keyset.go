@@ -1,17 +1,18 @@
-package keyring
+// Package document is the keyset document, its bindings and its key references: what the operator writes and what
+// applications read. It asks no KMS, and needs the standard library alone, so that an application gets nothing with it.
+package document
 
 import (
 	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
 // Schema is the field "schema" of every keyset document; docs/keyset.md describes it.
@@ -19,6 +20,21 @@ const Schema = "hipaatenant.dev/keyset/v1"
 
 // Algorithm is the field "alg" of every entry.
 const Algorithm = "AES-256-GCM"
+
+// SecretName is the Secret a keyset stands in, and part of every binding; Key is the document's name in it.
+const (
+	SecretName = "hipaa-keyset"
+	Key        = "keyset.json"
+)
+
+const (
+	// KeySize of data keys and wrapping keys, in bytes: AES-256.
+	KeySize = 32
+	// sealedSize is nonce (12) + data key + tag (16).
+	sealedSize = 12 + KeySize + 16
+	// MaxWrapped bounds what a KMS may return for 32 bytes; the largest known is an RSA-4096 block of 512.
+	MaxWrapped = 16 << 10
+)
 
 // maxKeyset bounds what is parsed, in bytes: the size limit of a Secret.
 const maxKeyset = 1 << 20
@@ -64,38 +80,41 @@ type Entry struct {
 	Wrapped []byte `json:"wrapped"`
 }
 
-// id names a version of a data key within a tenant.
-type id struct {
-	name    string
-	version int64
+// ID names a version of a data key within a tenant.
+type ID struct {
+	Name    string
+	Version int64
 }
 
-func compareIDs(a, b id) int {
-	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.version, b.version))
+// Compare orders by name, then version.
+func (a ID) Compare(b ID) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 }
 
-func (e Entry) id() id { return id{e.Name, e.Version} }
+// ID of the entry.
+func (e Entry) ID() ID { return ID{e.Name, e.Version} }
 
-// ref is the key that wrapped this entry.
-func (e Entry) ref() (KeyRef, error) { return ParseKeyURI(e.Provider + "://" + e.KeyRef) }
+// Ref is the key that wrapped this entry.
+func (e Entry) Ref() (KeyRef, error) { return ParseKeyURI(e.Provider + "://" + e.KeyRef) }
 
-func (k Keyset) find(want id) (Entry, bool) {
-	i := slices.IndexFunc(k.Keys, func(e Entry) bool { return e.id() == want })
+// Find returns the entry of a version.
+func (k Keyset) Find(want ID) (Entry, bool) {
+	i := slices.IndexFunc(k.Keys, func(e Entry) bool { return e.ID() == want })
 	if i < 0 {
 		return Entry{}, false
 	}
 	return k.Keys[i], true
 }
 
-// encode is deterministic: the same keyset gives the same bytes.
-func (k Keyset) encode() []byte {
-	slices.SortFunc(k.Keys, func(a, b Entry) int { return compareIDs(a.id(), b.id()) })
+// Encode is deterministic: the same keyset gives the same bytes.
+func (k Keyset) Encode() []byte {
+	slices.SortFunc(k.Keys, func(a, b Entry) int { return a.ID().Compare(b.ID()) })
 	return marshal(k)
 }
 
-// parseKeyset reads a document strictly and checks all that can be checked without its owner: the form of each
-// field, that a version stands only once, that each data key has exactly one primary. Errors are of kind Foreign.
-func parseKeyset(raw []byte) (Keyset, error) {
+// Parse reads a document strictly and checks all that can be checked without its owner: the form of each
+// field, that a version stands only once, that each data key has exactly one primary.
+func Parse(raw []byte) (Keyset, error) {
 	var k Keyset
 	if len(raw) > maxKeyset {
 		return k, malformed("%d bytes long; expected at most %d", len(raw), maxKeyset)
@@ -107,15 +126,15 @@ func parseKeyset(raw []byte) (Keyset, error) {
 	if k.Schema != Schema {
 		return Keyset{}, malformed("schema is %s; expected %q", Quote(k.Schema), Schema)
 	}
-	seen, primaries := map[id]bool{}, map[string]int{}
+	seen, primaries := map[ID]bool{}, map[string]int{}
 	for _, e := range k.Keys {
 		if err := e.check(); err != nil {
 			return Keyset{}, err
 		}
-		if seen[e.id()] {
+		if seen[e.ID()] {
 			return Keyset{}, malformed("key %s version %d stands twice", e.Name, e.Version)
 		}
-		seen[e.id()] = true
+		seen[e.ID()] = true
 		if e.State == Primary {
 			primaries[e.Name]++
 		}
@@ -128,17 +147,18 @@ func parseKeyset(raw []byte) (Keyset, error) {
 	return k, nil
 }
 
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// DNSLabel matches names of data keys and namespaces.
+var DNSLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // check looks at the form of one entry.
 func (e Entry) check() error {
-	if !dnsLabel.MatchString(e.Name) {
+	if !DNSLabel.MatchString(e.Name) {
 		return malformed("a key is named %s; expected a DNS label", Quote(e.Name))
 	}
 	fail := func(field, want string) error {
 		return malformed("key %s version %d: field %s: expected %s", e.Name, e.Version, field, want)
 	}
-	_, refErr := e.ref()
+	_, refErr := e.Ref()
 	switch {
 	case e.Version < 1:
 		return fail("version", "1 or more")
@@ -152,58 +172,54 @@ func (e Entry) check() error {
 		return fail("createdAt", "a time")
 	case len(e.Sealed) != sealedSize:
 		return fail("sealed", strconv.Itoa(sealedSize)+" bytes")
-	case len(e.Wrapped) == 0 || len(e.Wrapped) > maxWrapped:
-		return fail("wrapped", "1 to "+strconv.Itoa(maxWrapped)+" bytes")
+	case len(e.Wrapped) == 0 || len(e.Wrapped) > MaxWrapped:
+		return fail("wrapped", "1 to "+strconv.Itoa(MaxWrapped)+" bytes")
 	}
 	return nil
 }
 
-// owner is what the bindings of a namespace's keyset must agree with.
-type owner struct {
-	clusterUID, tenant, tenantUID, namespace string
+// Owner is what the bindings of a namespace's keyset must agree with.
+type Owner struct {
+	ClusterUID, Tenant, TenantUID, Namespace string
 }
 
-func (o owner) binding(of id) Binding {
+// Binding of one version of a data key in the owner's keyset.
+func (o Owner) Binding(of ID) Binding {
 	return Binding{
-		ClusterUID: o.clusterUID, Tenant: o.tenant, TenantUID: o.tenantUID, Namespace: o.namespace,
-		Secret: v1alpha1.SecretKeyset, Key: of.name, Version: of.version,
+		ClusterUID: o.ClusterUID, Tenant: o.Tenant, TenantUID: o.TenantUID, Namespace: o.Namespace,
+		Secret: SecretName, Key: of.Name, Version: of.Version,
 	}
 }
 
-// belongs checks that the keyset and each of its entries are bound to this owner, under its present UID or one of the
-// former ones. Errors are of kind Foreign.
-func (k Keyset) belongs(o owner, formerUIDs []string) error {
-	if k.TenantUID != o.tenantUID && slices.Contains(formerUIDs, k.TenantUID) {
-		o.tenantUID = k.TenantUID
+// Belongs checks that the keyset and each of its entries are bound to this owner, under its present UID or one of the
+// former ones.
+func (k Keyset) Belongs(o Owner, formerUIDs []string) error {
+	if k.TenantUID != o.TenantUID && slices.Contains(formerUIDs, k.TenantUID) {
+		o.TenantUID = k.TenantUID
 	}
 	for _, f := range []struct{ name, want, got string }{
-		{"tenant", o.tenant, k.Tenant},
-		{"tenant UID", o.tenantUID, k.TenantUID},
-		{"namespace", o.namespace, k.Namespace},
+		{"tenant", o.Tenant, k.Tenant},
+		{"tenant UID", o.TenantUID, k.TenantUID},
+		{"namespace", o.Namespace, k.Namespace},
 	} {
 		if f.want != f.got {
-			return Errorf(Foreign, "it belongs to another %s: expected %s, found %s; %s", f.name, Quote(f.want), Quote(f.got), leftAlone)
+			return fmt.Errorf("it belongs to another %s: expected %s, found %s", f.name, Quote(f.want), Quote(f.got))
 		}
 	}
 	for _, e := range k.Keys {
-		b := o.binding(e.id())
+		b := o.Binding(e.ID())
 		if e.Binding == string(b.Bytes()) {
 			continue
 		}
 		member, want, got := b.differs(e.Binding)
-		return Errorf(Foreign, "key %s version %d is bound to another %s: expected %s, found %s; %s",
-			e.Name, e.Version, member, Quote(want), Quote(got), leftAlone)
+		return fmt.Errorf("key %s version %d is bound to another %s: expected %s, found %s",
+			e.Name, e.Version, member, Quote(want), Quote(got))
 	}
 	return nil
 }
 
-// leftAlone ends every message about a foreign keyset.
-const leftAlone = "it was left as it is. Restore this namespace's own keyset, or, when nothing is encrypted with this one, delete the Secret"
-
 func malformed(format string, args ...any) error {
-	err := Errorf(Foreign, format, args...)
-	err.Reason = "malformed keyset: " + err.Reason + "; " + leftAlone
-	return err
+	return fmt.Errorf("malformed keyset: "+format, args...)
 }
 
 // strictJSON refuses unknown members and anything after the document.

@@ -1,6 +1,8 @@
-package keyring
+package document
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -32,23 +34,14 @@ var (
 
 // ParseKeyURI reads scheme://path[?parameters]. Percent-encoding, fragments, user names and path segments "." and
 // ".." are refused: no KMS needs them in a key's name, and each is a way to mean another key than the one a
-// reader sees. Errors are of kind Unsupported.
+// reader sees. Errors do not repeat the URI, which may hold a credential.
 func ParseKeyURI(uri string) (KeyRef, error) {
-	ref, problem := parseKeyURI(uri)
-	if problem != nil {
-		problem.Subject = "key URI " + Quote(redactUser(uri))
-		return KeyRef{}, problem
-	}
-	return ref, nil
-}
-
-func parseKeyURI(uri string) (KeyRef, *Error) {
 	if len(uri) > maxURI {
-		return KeyRef{}, Errorf(Unsupported, "longer than %d characters", maxURI)
+		return KeyRef{}, fmt.Errorf("longer than %d characters", maxURI)
 	}
 	scheme, rest, ok := strings.Cut(uri, "://")
 	if !ok || !schemePattern.MatchString(scheme) {
-		return KeyRef{}, Errorf(Unsupported, "expected scheme://key, such as vault://transit/acme-health")
+		return KeyRef{}, errors.New("expected scheme://key, such as vault://transit/acme-health")
 	}
 	path, rawQuery, _ := strings.Cut(rest, "?")
 	if err := checkPath(path); err != nil {
@@ -60,39 +53,39 @@ func parseKeyURI(uri string) (KeyRef, *Error) {
 	}
 	scope := query.Get("scope")
 	if query.Has("scope") && scope != ScopeTenant {
-		return KeyRef{}, Errorf(Unsupported, "scope=%s is unknown; the only scope is %q", Quote(scope), ScopeTenant)
+		return KeyRef{}, fmt.Errorf("scope=%s is unknown; the only scope is %q", Quote(scope), ScopeTenant)
 	}
 	query.Del("scope")
 	return KeyRef{Scheme: scheme, Path: path, Query: query, Scope: scope}, nil
 }
 
-func checkPath(path string) *Error {
+func checkPath(path string) error {
 	if strings.Contains(path, "@") {
-		return Errorf(Unsupported, "a user name or password has no place in a key URI; credentials are given to the operator")
+		return errors.New("a user name or password has no place in a key URI; credentials are given to the operator")
 	}
 	if !pathPattern.MatchString(path) {
-		return Errorf(Unsupported, "the part after :// must name a key with letters, digits and . _ ~ : / + = , -")
+		return errors.New("the part after :// must name a key with letters, digits and . _ ~ : / + = , -")
 	}
 	// One leading slash is a file path (kmsv2+unix:///run/kms.sock).
 	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return Errorf(Unsupported, "the path must not hold empty segments, \".\" or \"..\"")
+			return errors.New("the path must not hold empty segments, \".\" or \"..\"")
 		}
 	}
 	return nil
 }
 
-func parseQuery(raw string) (url.Values, *Error) {
+func parseQuery(raw string) (url.Values, error) {
 	if strings.Contains(raw, "#") {
-		return nil, Errorf(Unsupported, "a fragment (#) has no meaning in a key URI")
+		return nil, errors.New("a fragment (#) has no meaning in a key URI")
 	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, Errorf(Unsupported, "the part after ? must be name=value pairs joined by &")
+		return nil, errors.New("the part after ? must be name=value pairs joined by &")
 	}
 	for name, values := range query {
 		if len(values) != 1 {
-			return nil, Errorf(Unsupported, "parameter %s is given %d times; once is enough", Quote(name), len(values))
+			return nil, fmt.Errorf("parameter %s is given %d times; once is enough", Quote(name), len(values))
 		}
 	}
 	return query, nil
@@ -109,13 +102,3 @@ func (r KeyRef) ID() string {
 
 // URI is scheme://ID.
 func (r KeyRef) URI() string { return r.Scheme + "://" + r.ID() }
-
-// redactUser blanks what looks like user:password@ so that a mistake does not spread a credential.
-func redactUser(uri string) string {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	i := strings.LastIndex(rest, "@")
-	if !ok || i < 0 {
-		return uri
-	}
-	return scheme + "://[removed]" + rest[i:]
-}
