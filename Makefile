@@ -1,5 +1,5 @@
-# Run `make help` for what there is. Everything is built from source with Go alone; nothing is downloaded but
-# Go modules, and nothing outside bin/ and .local/ is written, but by `make generate`.
+# Run `make help` for what there is. Everything is built from source with Go alone; nothing is downloaded but Go modules
+# (and, for a test, Debian's SoftHSM2), and nothing outside bin/ and .local/ is written, but by `make generate`.
 
 SHELL := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
@@ -34,11 +34,11 @@ down: ## Stop the local cluster and the operator, and remove their data.
 ##@ Check
 
 .PHONY: test
-test: cluster-bin bin/helm ## Run all tests with the race detector; TESTFLAGS are added. Ends with the result lines.
+test: cluster-bin bin/helm softhsm ## Run all tests with the race detector; TESTFLAGS are added. Ends with the result lines.
 	@lines="$$(mktemp)"; trap 'rm -f "$$lines"' EXIT; \
 		export HIPAA_TEST_LINES="$$lines"; \
 		go test -race $(TESTFLAGS) ./...; status=$$?; \
-		(cd test/oracle && go test -race $(TESTFLAGS) ./...) || status=1; \
+		for module in test/oracle test/kmsplugin; do (cd $$module && go test -race $(TESTFLAGS) ./...) || status=1; done; \
 		sort "$$lines"; exit $$status
 
 .PHONY: bench
@@ -58,6 +58,7 @@ generate-check: generate
 lint: bin/golangci-lint ## Lint: the walls between the floors, the size budgets, and the usual.
 	bin/golangci-lint run ./...
 	cd test/oracle && $(CURDIR)/bin/golangci-lint run ./...
+	cd test/kmsplugin && $(CURDIR)/bin/golangci-lint run ./...
 
 ##@ Build
 
@@ -85,6 +86,14 @@ bin/%: hack/tools/%/go.mod hack/tools/%/go.sum
 .PHONY: vault-bin
 vault-bin: ## Build Vault's transit engine for tests into bin/vault-transit; tests build it themselves when it is missing.
 	cd test/vault && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../bin/vault-transit .
+
+.PHONY: kms-bin
+kms-bin: softhsm ## Build the KMS v2 plugin for tests into bin/kms-plugin; tests build it themselves when it is missing.
+	cd test/kmsplugin && CGO_ENABLED=1 go build -trimpath -ldflags='-s -w' -o ../../bin/kms-plugin .
+
+.PHONY: softhsm
+softhsm: ## Find SoftHSM2, the PKCS#11 token of the tests; unpack Debian's package into bin/softhsm where it is not installed.
+	@hack/softhsm
 
 .PHONY: help
 help: ## Explain the targets.

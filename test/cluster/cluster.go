@@ -42,6 +42,10 @@ type Options struct {
 	Kwok bool `json:"kwok"`
 	// AuditLog makes the API server record every request at level Metadata, without bodies.
 	AuditLog bool `json:"auditLog"`
+	// EncryptionConfig is the text of the EncryptionConfiguration that the API server writes to etcd by, such as
+	// KMSFirst or IdentityFirst. Empty: no --encryption-provider-config at all, everything is written in clear text.
+	// The plugin it names must run, and be ended after the cluster.
+	EncryptionConfig string `json:"encryptionConfig,omitempty"`
 	// APIServerArgs are added last to the API server's command line.
 	APIServerArgs []string `json:"apiServerArgs,omitempty"`
 	// KubeAPIQPS is the request rate, in requests per second, allowed to each client of the controller

@@ -77,6 +77,9 @@ func (c *Cluster) apiServerArgs() []string {
 	if c.opts.AuditLog {
 		args = append(args, "--audit-policy-file="+c.path("audit-policy.yaml"), "--audit-log-path="+c.AuditLogPath())
 	}
+	if c.opts.EncryptionConfig != "" {
+		args = append(args, "--encryption-provider-config="+c.path(encryptionFile))
+	}
 	return append(args, c.opts.APIServerArgs...)
 }
 

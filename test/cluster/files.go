@@ -99,6 +99,9 @@ func (c *Cluster) writeFiles() error {
 	if err := c.writeKeys(); err != nil {
 		return err
 	}
+	if err := c.writeEncryptionConfig(); err != nil {
+		return err
+	}
 	for name, text := range map[string][]byte{"kwok-stages.yaml": stages, "audit-policy.yaml": auditPolicy} {
 		if err := os.WriteFile(c.path(name), text, 0o600); err != nil {
 			return err

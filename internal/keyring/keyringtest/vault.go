@@ -4,18 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
+
+var transit = binary{name: "vault-transit", source: "vault", note: "Vault's transit engine: about 90 s the first time, 5 s later", cgo: "0"}
 
 // Vault is a running bin/vault-transit: Vault's real transit engine, mounted at "transit" and "team-a/transit".
 type Vault struct {
@@ -30,9 +27,8 @@ type Vault struct {
 func StartVault(t testing.TB) *Vault {
 	t.Helper()
 	v := &Vault{Root: "root-token-of-the-test", Role: "hipaa-tenant-operator", JWT: "jwt-of-the-test"}
-	cmd := exec.Command(vaultBinary(t), "-mounts", "transit,team-a/transit", "-token", v.Root, "-role", v.Role, "-jwt", v.JWT)
-	// The engine is not built for what GODEBUG may ask of the tests, such as fips140=only.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GODEBUG=") })
+	cmd := exec.Command(transit.path(t), "-mounts", "transit,team-a/transit", "-token", v.Root, "-role", v.Role, "-jwt", v.JWT)
+	cmd.Env = plainEnvironment()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()
@@ -94,72 +90,4 @@ func (v *Vault) request(t testing.TB, method, path string, body map[string]any) 
 		must(t, json.Unmarshal(answer, &out))
 	}
 	return out.Data
-}
-
-// vaultBinary returns bin/vault-transit, built anew when it is missing or older than its sources. A lock lets test
-// processes that run side by side build it once.
-func vaultBinary(t testing.TB) string {
-	t.Helper()
-	root := moduleRoot(t)
-	source, binary := filepath.Join(root, "test", "vault"), filepath.Join(root, "bin", "vault-transit")
-	must(t, os.MkdirAll(filepath.Dir(binary), 0o755))
-	lock, err := os.OpenFile(binary+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	must(t, err)
-	defer func() { _ = lock.Close() }()
-	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-	if upToDate(t, binary, source) {
-		return binary
-	}
-	began := time.Now()
-	fmt.Fprintln(os.Stderr, "building bin/vault-transit (Vault's transit engine): about 90 s the first time, 5 s later")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary+".new", ".")
-	build.Dir = source
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building bin/vault-transit in test/vault: %v\n%s", err, out)
-	}
-	must(t, os.Rename(binary+".new", binary))
-	fmt.Fprintf(os.Stderr, "built bin/vault-transit in %s\n", time.Since(began).Round(time.Second))
-	return binary
-}
-
-// upToDate compares times of change, as make does.
-func upToDate(t testing.TB, binary, source string) bool {
-	built, err := os.Stat(binary)
-	if err != nil {
-		return false
-	}
-	entries, err := os.ReadDir(source)
-	must(t, err)
-	for _, e := range entries {
-		info, err := e.Info()
-		must(t, err)
-		if info.ModTime().After(built.ModTime()) {
-			return false
-		}
-	}
-	return true
-}
-
-// moduleRoot is the nearest directory above the test that holds go.mod.
-func moduleRoot(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	must(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if filepath.Dir(dir) == dir {
-			t.Fatal("no go.mod above the working directory of the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
