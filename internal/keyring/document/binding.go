@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 )
 
 // bindingFormat is the field "v" of every binding. A later format gets a new number; old keysets keep theirs.
@@ -45,6 +46,22 @@ func (b Binding) Bytes() []byte {
 		ClusterUID: b.ClusterUID, Key: b.Key, Namespace: b.Namespace, Secret: b.Secret,
 		Tenant: b.Tenant, TenantUID: b.TenantUID, Format: bindingFormat, Version: b.Version,
 	})
+}
+
+// ParseBinding reads the canonical form, and no other: what it returns has the same bytes.
+func ParseBinding(text string) (Binding, error) {
+	var f canonical
+	if err := strictJSON([]byte(text), &f); err != nil {
+		return Binding{}, fmt.Errorf("expected a binding in canonical form, found %s", Quote(text))
+	}
+	b := Binding{
+		ClusterUID: f.ClusterUID, Tenant: f.Tenant, TenantUID: f.TenantUID, Namespace: f.Namespace,
+		Secret: f.Secret, Key: f.Key, Version: f.Version,
+	}
+	if string(b.Bytes()) != text {
+		return Binding{}, fmt.Errorf("expected a binding in canonical form of format %d, found %s", bindingFormat, Quote(text))
+	}
+	return b, nil
 }
 
 // differs says how the found binding, canonical bytes from a keyset, departs from b: the name of the first member

@@ -191,6 +191,19 @@ func (o Owner) Binding(of ID) Binding {
 	}
 }
 
+// Owner is whom the keyset says it belongs to; the cluster, which only bindings name, is the first entry's. Belongs
+// tells whether all entries agree.
+func (k Keyset) Owner() (Owner, error) {
+	if len(k.Keys) == 0 {
+		return Owner{}, malformed("it holds no keys")
+	}
+	b, err := ParseBinding(k.Keys[0].Binding)
+	if err != nil {
+		return Owner{}, malformed("key %s version %d: %s", k.Keys[0].Name, k.Keys[0].Version, err)
+	}
+	return Owner{ClusterUID: b.ClusterUID, Tenant: k.Tenant, TenantUID: k.TenantUID, Namespace: k.Namespace}, nil
+}
+
 // Belongs checks that the keyset and each of its entries are bound to this owner, under its present UID or one of the
 // former ones.
 func (k Keyset) Belongs(o Owner, formerUIDs []string) error {

@@ -26,8 +26,10 @@ type tokenSource interface {
 func newTokenSource(cfg Config, v *client, c clock.PassiveClock) (tokenSource, error) {
 	k := cfg.Kubernetes
 	switch {
-	case (cfg.TokenFile == "") == (k == nil):
-		return nil, errors.New("vault login: expected exactly one of a token file and a Kubernetes role")
+	case ways(cfg) != 1:
+		return nil, errors.New("vault login: expected exactly one of a token, a token file and a Kubernetes role")
+	case cfg.Token != "":
+		return fixedToken(cfg.Token), nil
 	case k == nil:
 		return tokenFile(cfg.TokenFile), nil
 	case k.Role == "":
@@ -47,6 +49,29 @@ func newTokenSource(cfg Config, v *client, c clock.PassiveClock) (tokenSource, e
 	}
 	return auth, nil
 }
+
+// ways counts how often the configuration says how to log in.
+func ways(cfg Config) int {
+	n := 0
+	for _, given := range []bool{cfg.Token != "", cfg.TokenFile != "", cfg.Kubernetes != nil} {
+		if given {
+			n++
+		}
+	}
+	return n
+}
+
+// fixedToken is what a program was given.
+type fixedToken string
+
+func (f fixedToken) token(context.Context) (string, error) {
+	if strings.ContainsAny(string(f), "\r\n \t") {
+		return "", keyring.Errorf(keyring.Refused, "the Vault token: expected one line without spaces")
+	}
+	return string(f), nil
+}
+
+func (f fixedToken) drop(context.Context, string) bool { return false }
 
 // tokenFile is read for every request.
 type tokenFile string

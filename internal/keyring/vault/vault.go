@@ -38,7 +38,7 @@ const Scheme = "vault"
 // keyType is the only type of transit key taken: authenticated, 256 bits, approved by FIPS 140-3.
 const keyType = "aes256-gcm96"
 
-// Config says where Vault is and how to log in. Exactly one of TokenFile and Kubernetes is set.
+// Config says where Vault is and how to log in. Exactly one of TokenFile, Token and Kubernetes is set.
 type Config struct {
 	// Address such as https://vault.vault:8200. Plain http is taken for loopback addresses only: wrapping keys and
 	// tokens travel over this connection.
@@ -49,6 +49,8 @@ type Config struct {
 	CAFile string
 	// TokenFile holds a Vault token, as the Vault agent writes it. Read for every request, so a renewed token counts at once.
 	TokenFile string
+	// Token is a Vault token, for short-lived programs that were given one.
+	Token string
 	// Kubernetes logs in with the operator's service account.
 	Kubernetes *KubernetesAuth
 }
