@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/wire"
 )
 
 // maxAnswer bounds an answer in bytes. A transit key with a thousand versions takes about 20 KiB.
@@ -66,16 +67,11 @@ func checkAddress(address string) (string, error) {
 	}
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && wire.Loopback(u.Hostname()):
 	default:
 		return "", fmt.Errorf("vault address %s://%s: expected https; http is taken for loopback addresses only", u.Scheme, u.Host)
 	}
 	return u.Scheme + "://" + u.Host, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func readRoots(file string) (*x509.CertPool, error) {

@@ -1,15 +1,14 @@
 package vault
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/wire"
 )
 
 // answer is any reply of Vault but success.
@@ -51,49 +50,20 @@ func explain(err error) error {
 	a, ok := errors.AsType[*answer](err)
 	switch {
 	case !ok:
-		return explainTransport(err)
+		return wire.Unanswered("Vault", err)
 	case a.status >= 300 && a.status < 400:
 		return refuse(a, "%s, a redirect, which is not followed because it could carry the token elsewhere; give the operator the address of the active node", a)
 	case a.status >= 500 || slices.Contains(again, a.status):
-		out := keyring.Errorf(keyring.Unreachable, "%s", a)
-		out.Err = a
-		return out
+		return wire.Because(a, keyring.Unreachable, "%s", a)
 	default:
 		return refuse(a, "%s", a)
 	}
 }
 
 func refuse(cause error, format string, args ...any) error {
-	out := keyring.Errorf(keyring.Refused, format, args...)
-	out.Err = cause
-	return out
+	return wire.Because(cause, keyring.Refused, format, args...)
 }
 
 func foreign(cause error) error {
-	out := keyring.Errorf(keyring.Foreign, "%s", cause)
-	out.Err = cause
-	return out
-}
-
-// explainTransport words a failed connection. The words leave out what differs each time, such as the local port and
-// the present time, because they end in a status.
-func explainTransport(err error) error {
-	var op *net.OpError
-	var dns *net.DNSError
-	var invalid x509.CertificateInvalidError
-	var unknown x509.UnknownAuthorityError
-	text := err.Error()
-	switch {
-	case errors.As(err, &unknown):
-		text = "Vault's certificate is signed by an unknown authority; give the operator the right CA file"
-	case errors.As(err, &invalid):
-		text = "Vault's certificate is not valid: expired, not valid yet, or not meant for a server"
-	case errors.As(err, &dns):
-		text = fmt.Sprintf("host %s cannot be resolved", dns.Name)
-	case errors.As(err, &op) && op.Addr != nil:
-		text = fmt.Sprintf("%s %s: %v", op.Op, op.Addr, op.Err)
-	}
-	out := keyring.Errorf(keyring.Unreachable, "%s", keyring.Quote(text))
-	out.Err = err
-	return out
+	return wire.Because(cause, keyring.Foreign, "%s", cause)
 }
