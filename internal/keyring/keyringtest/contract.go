@@ -18,6 +18,8 @@ import (
 
 // Harness is one provider under test.
 type Harness struct {
+	// Variant tells apart several harnesses of one provider. Empty where there is one alone.
+	Variant  string
 	Provider keyring.Provider
 	// Usable is a key URI the provider can wrap with; Other is a second one.
 	Usable, Other string
@@ -71,31 +73,51 @@ func Elsewhere() map[string]keyring.Binding {
 	return out
 }
 
-// Contract runs what every provider must keep.
-func Contract(t *testing.T, h Harness) {
+// Contract runs what every provider must keep, on each variant of one provider, and reports the number of properties.
+func Contract(t *testing.T, variants ...Harness) {
+	seen := &properties{kept: map[string]bool{}}
+	defer seen.report(variants[0].Provider.Scheme())
+	for _, h := range variants {
+		if h.Variant == "" {
+			contract(t, h, seen)
+			continue
+		}
+		t.Run(h.Variant, func(t *testing.T) { contract(t, h, seen) })
+	}
+}
+
+func contract(t *testing.T, h Harness, seen *properties) {
 	usable, other := Ref(t, h.Usable), Ref(t, h.Other)
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 
-	t.Run("round trip", func(t *testing.T) { roundTrip(t, h, usable, key) })
-	t.Run("bound", func(t *testing.T) { bound(t, h, usable, other, key) })
-	t.Run("moved keyset", func(t *testing.T) { moved(t, h) })
-	t.Run("damaged", func(t *testing.T) { damaged(t, h.Provider, usable, key) })
-	t.Run("unknown key", func(t *testing.T) {
+	seen.check(t, "round trip", func(t *testing.T) { roundTrip(t, h, usable, key) })
+	bound(t, h, key, seen)
+	seen.check(t, "bound to the KMS key", func(t *testing.T) {
+		wrapped := wrap(t, h.Provider, usable, key)
+		_ = wrap(t, h.Provider, other, key)
+		got, err := h.Provider.Unwrap(t.Context(), other, wrapped, Binding())
+		if kind := keyring.KindOf(err); kind != keyring.Foreign && kind != keyring.Refused {
+			t.Errorf("Unwrap with another key: %d bytes, error %v; expected Foreign or Refused", len(got), err)
+		}
+	})
+	seen.check(t, "moved keyset", func(t *testing.T) { moved(t, h) })
+	seen.check(t, "damaged", func(t *testing.T) { damaged(t, h.Provider, usable, key) })
+	seen.check(t, "unknown key", func(t *testing.T) {
 		wrapped := wrap(t, h.Provider, usable, key)
 		_, err := h.Provider.Unwrap(t.Context(), Ref(t, h.Unknown), wrapped, Binding())
 		Expect(t, err, keyring.Refused, key)
 	})
-	t.Run("malformed key URI", func(t *testing.T) {
+	seen.check(t, "malformed key URI", func(t *testing.T) {
 		for _, uri := range h.Malformed {
 			_, err := h.Provider.Describe(t.Context(), Ref(t, uri))
 			Expect(t, err, keyring.Unsupported, key)
 		}
 	})
-	t.Run("unreachable", func(t *testing.T) { unreachable(t, h.Dead, usable, key) })
-	t.Run("concurrent", func(t *testing.T) { concurrent(t, h.Provider, usable) })
-	t.Run("rewrap", func(t *testing.T) { rewrap(t, h, usable, key) })
-	t.Run("destroy", func(t *testing.T) { destroy(t, h, key) })
+	seen.check(t, "unreachable", func(t *testing.T) { unreachable(t, h, usable, key) })
+	seen.check(t, "concurrent", func(t *testing.T) { concurrent(t, h.Provider, usable) })
+	seen.check(t, "rewrap", func(t *testing.T) { rewrap(t, h, usable, key) })
+	seen.check(t, "destroy", func(t *testing.T) { destroy(t, h, key) })
 }
 
 func roundTrip(t *testing.T, h Harness, ref keyring.KeyRef, key []byte) {
@@ -120,25 +142,19 @@ func roundTrip(t *testing.T, h Harness, ref keyring.KeyRef, key []byte) {
 	}
 }
 
-func bound(t *testing.T, h Harness, usable, other keyring.KeyRef, key []byte) {
-	p := h.Provider
-	wrapped := wrap(t, p, usable, key)
+// bound to each member of the binding by the KMS itself. Where that ignores the context, the seal around the data key binds
+// alone: see moved.
+func bound(t *testing.T, h Harness, key []byte, seen *properties) {
+	if h.KMSIgnoresContext {
+		return
+	}
+	usable := Ref(t, h.Usable)
 	for name, b := range Elsewhere() {
-		if h.KMSIgnoresContext {
-			break // the seal around the data key binds alone: see moved
-		}
-		t.Run(name, func(t *testing.T) {
-			_, err := p.Unwrap(t.Context(), usable, wrapped, b)
+		seen.check(t, "bound: "+name, func(t *testing.T) {
+			_, err := h.Provider.Unwrap(t.Context(), usable, wrap(t, h.Provider, usable, key), b)
 			Expect(t, err, keyring.Foreign, key)
 		})
 	}
-	t.Run("other KMS key", func(t *testing.T) {
-		_ = wrap(t, p, other, key)
-		got, err := p.Unwrap(t.Context(), other, wrapped, Binding())
-		if kind := keyring.KindOf(err); kind != keyring.Foreign && kind != keyring.Refused {
-			t.Errorf("Unwrap with another key: %d bytes, error %v; expected Foreign or Refused", len(got), err)
-		}
-	})
 }
 
 // moved claims, in a keyset of one tenant, that it is another's: every member that names the owner is rewritten, and the
@@ -182,7 +198,8 @@ func damaged(t *testing.T, p keyring.Provider, ref keyring.KeyRef, key []byte) {
 	}
 }
 
-func unreachable(t *testing.T, dead keyring.Provider, ref keyring.KeyRef, key []byte) {
+func unreachable(t *testing.T, h Harness, ref keyring.KeyRef, key []byte) {
+	dead, wrapped := h.Dead, wrap(t, h.Provider, ref, key)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
@@ -190,8 +207,7 @@ func unreachable(t *testing.T, dead keyring.Provider, ref keyring.KeyRef, key []
 	Expect(t, err, keyring.Unreachable, key)
 	_, _, err = dead.Wrap(ctx, ref, key, Binding())
 	Expect(t, err, keyring.Unreachable, key)
-	// Bytes of the right form, so that the provider has to ask; vault is the only one that looks at them first.
-	_, err = dead.Unwrap(ctx, ref, []byte("vault:v1:AAAA"), Binding())
+	_, err = dead.Unwrap(ctx, ref, wrapped, Binding())
 	Expect(t, err, keyring.Unreachable, key)
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("giving up took %s; expected the end of the context after 300ms to end the calls", took)
