@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/awskms"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
 )
@@ -53,11 +54,11 @@ func prepare(ctx context.Context, mgr manager.Manager, o options) (prepared, err
 	return prepared{identity: self.Status.UserInfo.Username, clusterUID: string(system.UID), keys: ring, watches: watches}, nil
 }
 
-// providers are the key management systems keyURI may name: software keys always, Vault where an address is given. The
-// profile decides which of them a tenant may use.
+// providers are the key management systems keyURI may name: Vault where an address is given, the others always; a cloud's
+// costs nothing until a tenant's key is there. The profile decides which of them a tenant may use.
 func providers(api kubernetes.Interface, o options) (*keyring.Ring, error) {
 	now := clock.RealClock{}
-	list := []keyring.Provider{local.New(local.NewSecrets(api, o.namespace), now)}
+	list := []keyring.Provider{local.New(local.NewSecrets(api, o.namespace), now), awskms.New(now)}
 	if o.vault.Address != "" {
 		p, err := vault.New(o.vault, now)
 		if err != nil {
