@@ -17,7 +17,7 @@ const (
 // own lists what each package may need of this project's own, besides what document needs.
 var own = map[string][]string{
 	"localkeys": nil,
-	"vaultkeys": {providers + "vault"},
+	"vaultkeys": {providers + "vault", providers + "wire"},
 }
 
 // An application links the client of its own KMS and no other; nor what an operator needs to talk to a cluster.
