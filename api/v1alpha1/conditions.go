@@ -33,6 +33,25 @@ const (
 // ConditionInForce is the condition of a BusinessAssociate.
 const ConditionInForce = "inForce"
 
+// ConditionActive is the condition of an EmergencyAccess: True while its RoleBindings stand.
+const ConditionActive = "Active"
+
+// Reasons of ConditionActive.
+const (
+	// ReasonAwaitingApproval: nobody has approved it yet.
+	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonGranted: the requester is let in until status.expiresAt.
+	ReasonGranted = "Granted"
+	// ReasonNotPossible: the tenant or its profile does not allow it as things are; it may become possible.
+	ReasonNotPossible = "NotPossible"
+	// ReasonDenied: it was approved by somebody who may not, or asks for what is never granted.
+	ReasonDenied = "Denied"
+	// ReasonNotApprovedInTime: nobody approved it within a day.
+	ReasonNotApprovedInTime = "NotApprovedInTime"
+	// ReasonTenantGone: the tenant was deleted.
+	ReasonTenantGone = "TenantGone"
+)
+
 // Reasons.
 const (
 	// ReasonReady: everything Ready depends on holds.

@@ -29,6 +29,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&HIPAATenant{}, &HIPAATenantList{},
 		&HIPAAProfile{}, &HIPAAProfileList{},
 		&BusinessAssociate{}, &BusinessAssociateList{},
+		&EmergencyAccess{}, &EmergencyAccessList{},
 	)
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil

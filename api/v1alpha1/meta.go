@@ -59,6 +59,21 @@ const (
 	AnnotationAbandon = Group + "/abandon"
 )
 
+// Annotations of an EmergencyAccess. All but the first are stamped by admission policy hipaatenant-emergency.
+const (
+	// AnnotationApprove set to "true" by an approver lets the requester in.
+	AnnotationApprove = Group + "/approve"
+	// AnnotationRequestedBy is the user who created the object.
+	AnnotationRequestedBy = Group + "/requested-by"
+	// AnnotationApprovedBy is the user who approved it.
+	AnnotationApprovedBy = Group + "/approved-by"
+	// AnnotationApprovedByGroups lists the groups that user was in, one per line.
+	AnnotationApprovedByGroups = Group + "/approved-by-groups"
+)
+
+// LabelEmergency names, on a RoleBinding, the EmergencyAccess it belongs to.
+const LabelEmergency = Group + "/emergency"
+
 // Finalizer holds a HIPAATenant until its namespaces are locked and a tombstone is written.
 const Finalizer = Group + "/finalizer"
 
@@ -93,6 +108,10 @@ const (
 	LimitsName            = "hipaa-limits"
 	RoleBindingPrefix     = "hipaa-"
 	ClusterRolePrefix     = "hipaatenant-"
+	// EmergencyBindingPrefix and the name of an EmergencyAccess are the name of its RoleBinding.
+	EmergencyBindingPrefix = "hipaa-emergency-"
+	// ClusterRoleEmergency lets its holder reach into running pods.
+	ClusterRoleEmergency = "hipaatenant-emergency"
 )
 
 // KeysetKey is the key inside Secret hipaa-keyset that holds the document described in docs/keyset.md.

@@ -20,6 +20,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/controllers"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/audit"
 )
 
 func main() {
@@ -95,10 +96,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	if err != nil {
 		return err
 	}
+	applier := apply.New(mgr.GetClient(), mgr.GetAPIReader(), v1alpha1.OperatorName)
 	tenants := &controllers.TenantReconciler{
 		Client:            mgr.GetClient(),
 		Live:              mgr.GetAPIReader(),
-		Applier:           apply.New(mgr.GetClient(), mgr.GetAPIReader(), v1alpha1.OperatorName),
+		Applier:           applier,
 		Keys:              start.keys,
 		State:             state,
 		Placement:         placement,
@@ -112,9 +114,14 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		Client: mgr.GetClient(), State: state, Identity: start.identity, Manage: o.admission == admissionManage,
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
 	}
+	emergencies := &controllers.EmergencyReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Applier: applier, State: state,
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{}, Audit: audit.Log(ctrl.Log.WithName("audit")),
+	}
 	for _, c := range []interface{ SetupWithManager(manager.Manager) error }{
 		tenants,
 		policies,
+		emergencies,
 		&controllers.NodeReconciler{Client: mgr.GetClient(), State: state, Placement: placement},
 		&controllers.AssociateReconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}},
 	} {

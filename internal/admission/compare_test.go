@@ -134,7 +134,7 @@ func TestCompareWithAnEmptyCluster(t *testing.T) {
 	if diff := cmp.Diff(names(shipped(t)), got); diff != "" {
 		t.Error(diff)
 	}
-	if want, got := "MutatingAdmissionPolicy hipaatenant-exposure: Missing: it does not exist", problems[0].String(); got != want {
+	if want, got := "MutatingAdmissionPolicy hipaatenant-emergency: Missing: it does not exist", problems[0].String(); got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 }

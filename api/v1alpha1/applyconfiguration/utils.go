@@ -48,8 +48,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EffectiveApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EligibleRegion"):
 		return &apiv1alpha1.EligibleRegionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EmergencyAccess"):
+		return &apiv1alpha1.EmergencyAccessApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EmergencyAccessRules"):
 		return &apiv1alpha1.EmergencyAccessRulesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EmergencyAccessSpec"):
+		return &apiv1alpha1.EmergencyAccessSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EmergencyAccessStatus"):
+		return &apiv1alpha1.EmergencyAccessStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Encryption"):
 		return &apiv1alpha1.EncryptionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Endpoint"):

@@ -64,7 +64,7 @@ func decided(request pt.Request) pt.Request {
 func formerly(text string) pt.Request {
 	return pt.InOrder(
 		pt.Patch(self, types.JSONPatchType, noTenant),
-		pt.Eventually("the namespace to be nobody's", pt.Create(text)),
+		pt.Eventually("the namespace to be nobody's", pt.As(pt.Admin, pt.Create(text))),
 		pt.Patch(self, types.MergePatchType, `{"metadata":{"labels":{"hipaatenant.dev/tenant":"`+pt.Tenant+`"}}}`),
 		untilRefusedOnly(pt.As(pt.Developer, pt.DryRun(text))),
 	)

@@ -30,6 +30,15 @@ var savesTime = map[string][]string{
 	"hipaatenant-workload":       {"something-judged-changes"},
 }
 
+// secondLine are validations of what a mutating policy has put right already, by their message. Rows cannot tell; a spec of
+// its own takes the mutating policy away.
+var secondLine = map[string][]string{
+	"hipaatenant-emergency": {
+		"annotation hipaatenant.dev/requested-by says who asked, and is stamped by the API server alone",
+		"annotation hipaatenant.dev/approved-by says who approved, and is stamped by the API server alone",
+	},
+}
+
 // constraints of a policy; nil for bindings.
 func constraints(object admission.Object) *admissionv1.MatchResources {
 	switch policy := object.(type) {
@@ -51,6 +60,9 @@ func withoutValidations(object admission.Object) []mutant {
 	switch policy := object.(type) {
 	case *admissionv1.ValidatingAdmissionPolicy:
 		for i, v := range policy.Spec.Validations {
+			if slices.Contains(secondLine[policy.Name], v.Message) {
+				continue
+			}
 			m := policy.DeepCopy()
 			m.Spec.Validations = slices.Delete(m.Spec.Validations, i, i+1)
 			list = append(list, mutant{fmt.Sprintf("%s without validation %d (%s)", policy.Name, i, v.Message), m, v.Message + " " + v.MessageExpression})

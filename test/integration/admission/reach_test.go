@@ -9,7 +9,7 @@ import (
 const approved = `{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: emergency},
   rules: [{apiGroups: [hipaatenant.dev], resources: [emergencyaccesses], verbs: [use]}]}`
 
-const approvedFor = `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: emergency},
+const approvedFor = `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: hipaa-emergency-own},
   roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: emergency},
   subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: dev@acme.example}]}`
 

@@ -21,6 +21,11 @@ func roleBinding(subjects string) string {
 	return fmt.Sprintf("{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: own}, roleRef: {%s, kind: ClusterRole, name: view}, subjects: [%s]}", rbacGroup, subjects)
 }
 
+// ofOperator is a roleBinding under a name the operator may use.
+func ofOperator(subjects string) string {
+	return strings.Replace(roleBinding(subjects), "name: own", "name: hipaa-own", 1)
+}
+
 // boundTo binds a ClusterRole to a person.
 func boundTo(role string) string {
 	return strings.Replace(roleBinding(user("jo@acme.example")), "name: view", "name: "+role, 1)
@@ -60,24 +65,29 @@ var roleBindingRows = []pt.Row{
 	{Name: "role for every service account of this namespace", Do: pt.Create(roleBinding(group("system:serviceaccounts:NAMESPACE"))), Want: pt.Allowed()},
 	{Name: "role for every service account of a namespace", Do: pt.Create(roleBinding(group("system:serviceaccounts:kube-system"))), Want: pt.Refused("tenancy", "system:serviceaccounts:kube-system", nobody)},
 	{Name: "role for two, one of them everybody", Do: pt.Create(roleBinding(user("jo@acme.example") + ", " + group("system:authenticated"))), Want: pt.Refused("tenancy", "names system:authenticated, ")},
-	{Name: "role for everybody", As: pt.Operator, Do: pt.Create(roleBinding(group("system:authenticated"))), Want: pt.Refused("tenancy", nobody)},
+	{Name: "role for everybody", As: pt.Operator, Inside: true, Do: pt.Create(ofOperator(group("system:authenticated"))), Want: pt.Refused("tenancy", nobody)},
 	{Name: "role for an account of another namespace", Do: pt.Create(roleBinding(account("other-clinic", "app"))), Want: pt.Refused("tenancy", "RoleBinding own names other-clinic/app", foreign, "name it in spec.roles of HIPAATenant acme-health")},
 	{Name: "role for an account of another namespace", As: pt.Admin, Do: pt.Create(roleBinding(account("kube-system", "default"))), Want: pt.Refused("tenancy", "names kube-system/default", foreign)},
 	{Name: "role for an account of another namespace, by user name", Do: pt.Create(roleBinding(user("system:serviceaccount:other-clinic:app"))), Want: pt.Refused("tenancy", "system:serviceaccount:other-clinic:app", foreign)},
 	{Name: "role for an account of a namespace that begins alike", Do: pt.Create(roleBinding(user("system:serviceaccount:NAMESPACE-2:app"))), Want: pt.Refused("tenancy", foreign)},
-	{Name: "role for an account of another namespace", As: pt.Operator, Do: pt.Create(roleBinding(account("ci", "deployer"))), Want: pt.Allowed()},
+	{Name: "role for an account of another namespace", As: pt.Operator, Do: pt.Create(ofOperator(account("ci", "deployer"))), Want: pt.Allowed()},
 	{Name: "role for kubelets", Do: pt.Create(roleBinding(group("system:nodes"))), Want: pt.Refused("tenancy", "RoleBinding own names system:nodes, which is an identity of the cluster itself; name people, their groups, or service accounts")},
 	{Name: "role for administrators of the cluster", As: pt.Admin, Do: pt.Create(roleBinding(group("system:masters"))), Want: pt.Refused("tenancy", "system:masters, which is an identity of the cluster")},
 	{Name: "role for a component of the cluster", As: pt.Application, Do: pt.Apply(roleBinding(user("system:kube-scheduler"))), Want: pt.Refused("tenancy", "system:kube-scheduler, which is an identity of the cluster")},
 	{Name: "role for a person whose name begins alike", Do: pt.Create(roleBinding(user("systemadmin@acme.example"))), Want: pt.Allowed()},
 	{Name: "everything, by cluster-admin", As: pt.Admin, Do: pt.Create(boundTo("cluster-admin")), Want: pt.Refused("tenancy", "RoleBinding own binds cluster-admin, which holds what an approved EmergencyAccess is for", "name the subject in spec.roles of HIPAATenant acme-health")},
 	{Name: "everything, by cluster-admin", Do: pt.DryRun(boundTo("cluster-admin")), Want: pt.Refused("tenancy", "binds cluster-admin")},
+	{Name: "what an EmergencyAccess grants", As: pt.Admin, Do: pt.Create(boundTo("hipaatenant-emergency")), Want: pt.Refused("tenancy", "RoleBinding own binds hipaatenant-emergency")},
+	{Name: "what an EmergencyAccess grants", As: pt.Operator, Do: pt.Create(strings.Replace(ofOperator(user("jo@acme.example")), "name: view", "name: hipaatenant-emergency", 1)), Want: pt.Allowed()},
+	{Name: "role under a name of the tenant's", As: pt.Operator, Inside: true, Do: pt.Create(roleBinding(user("jo@acme.example"))), Want: pt.Refused("tenancy", "RoleBinding own in namespace", "is not one that hipaa-tenant-operator writes")},
+	{Name: "role where nobody is a tenant", As: pt.Operator, Inside: true, Do: pt.Create(strings.Replace(ofOperator(user("jo@acme.example")), "name: hipaa-own", "name: hipaa-own, namespace: default", 1)),
+		Want: pt.Refused("tenancy", "RoleBinding hipaa-own in namespace default is not one that hipaa-tenant-operator writes")},
 	{Name: "a built-in role", As: pt.Admin, Do: pt.Create(boundTo("edit")), Want: pt.Allowed()},
-	{Name: "everybody added to a role", Given: []pt.Request{pt.Create(roleBinding(user("jo@acme.example")))}, Want: pt.Refused("tenancy", nobody),
+	{Name: "everybody added to a role", Given: []pt.Request{pt.As(pt.Admin, pt.Create(roleBinding(user("jo@acme.example"))))}, Want: pt.Refused("tenancy", nobody),
 		Do: pt.Patch(own, types.JSONPatchType, `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"Group","name":"system:authenticated"}}]`)},
-	{Name: "foreign account added to a role, server-side apply", Given: []pt.Request{pt.Create(roleBinding(user("jo@acme.example")))}, Do: pt.Apply(roleBinding(account("other-clinic", "app"))), Want: pt.Refused("tenancy", foreign)},
-	{Name: "label of a role that names a foreign account", Given: []pt.Request{pt.Create(roleBinding(account("ci", "deployer")))}, Do: pt.Patch(own, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},
-	{Name: "role for everybody taken back", Given: []pt.Request{pt.Create(roleBinding(account("ci", "deployer")))}, Do: pt.Delete(own), Want: pt.Allowed()},
+	{Name: "foreign account added to a role, server-side apply", Given: []pt.Request{pt.As(pt.Admin, pt.Create(roleBinding(user("jo@acme.example"))))}, Do: pt.Apply(roleBinding(account("other-clinic", "app"))), Want: pt.Refused("tenancy", foreign)},
+	{Name: "label of a role that names a foreign account", Given: []pt.Request{formerly(roleBinding(account("ci", "deployer")))}, Do: pt.Patch(own, types.MergePatchType, `{"metadata":{"labels":{"a":"b"}}}`), Want: pt.Allowed()},
+	{Name: "role for everybody taken back", Given: []pt.Request{formerly(roleBinding(account("ci", "deployer")))}, Do: pt.Delete(own), Want: pt.Allowed()},
 }
 
 // roleRows: no Role leads to more than it grants.

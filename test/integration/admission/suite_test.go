@@ -25,7 +25,7 @@ var env *pt.Env
 func environment() *pt.Env { return env }
 
 // tables are the policies', in the order of their files.
-var tables = []pt.Table{configTable, exposureTable, networkTable, placementTable, placementBindTable, storageTable, tenancyTable, workloadTable}
+var tables = []pt.Table{configTable, emergencyTable, exposureTable, networkTable, placementTable, placementBindTable, storageTable, tenancyTable, workloadTable}
 
 func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -45,6 +45,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	env, err = pt.New(ctx, c)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(env.InstallForeignTypes(ctx)).To(Succeed())
+	for _, object := range emergencyWriters {
+		Expect(env.Admin.Create(ctx, object)).To(Succeed())
+	}
 	var canaries []pt.Row
 	for _, table := range tables {
 		canaries = append(canaries, table.Canary())

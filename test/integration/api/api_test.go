@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -25,10 +27,11 @@ func allRows() []row {
 		oidcTenant.of(oidcRows, sharedRows(oidcTenant)),
 		profile.of(profileRows, sharedRows(profile)),
 		associate.of(associateRows, agreementRows, sharedRows(associate), associateStatusRows, conditionRows),
+		emergency.of(emergencyRows, sharedRows(emergency), emergencyStatusRows, conditionRows),
 	)
 }
 
-var kinds = []variant{tenant, profile, associate}
+var kinds = []variant{tenant, profile, associate, emergency}
 
 // The rows come first and in order: the specs after them judge what all rows together have shown.
 var _ = Describe("the API server", Ordered, ContinueOnFailure, func() {
@@ -46,6 +49,17 @@ var _ = Describe("the API server", Ordered, ContinueOnFailure, func() {
 	for _, r := range allRows() {
 		It(r.title(), func(ctx context.Context) { r.check(ctx) })
 	}
+
+	It("refuses to change the spec of an EmergencyAccess", func(ctx context.Context) {
+		stored := &v1alpha1.EmergencyAccess{}
+		Expect(kube.Get(ctx, client.ObjectKey{Name: storedName}, stored)).To(Succeed())
+		stored.Spec.Duration = "24h"
+		err := kube.Update(ctx, stored)
+		Expect(err).To(MatchError(ContainSubstring("cannot be changed; delete it and ask anew")))
+		var answer apierrors.APIStatus
+		Expect(errors.As(err, &answer)).To(BeTrue())
+		causes[emergency.kind] = append(causes[emergency.kind], answer.Status().Details.Causes...)
+	})
 
 	for _, v := range kinds {
 		It("has refused something for every constraint of "+v.kind, func() {

@@ -43,6 +43,7 @@ var (
 		object{"protocol": "OIDC", "issuerURL": "https://idp.acme.example"})}
 	profile   = variant{name: "profile", kind: "HIPAAProfile"}
 	associate = variant{name: "associate", kind: "BusinessAssociate"}
+	emergency = variant{name: "emergency", kind: "EmergencyAccess"}
 )
 
 // object reads the variant anew.

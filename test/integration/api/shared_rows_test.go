@@ -95,6 +95,7 @@ var shapes = []shape{
 				"spec.maxSessionTimeout", "!spec.keys.maxRotationPeriod", "spec.baa.warnBefore", "!spec.baa.reverifyEvery",
 				"spec.emergencyAccess.maxDuration",
 			},
+			"emergency": {"spec.duration"},
 		},
 	},
 	{ // name
@@ -114,6 +115,7 @@ var shapes = []shape{
 				"spec.emergencyAccess.approvers[1].namespace",
 			},
 			"associate": {"spec.subcontractors[0]", "spec.channels[0]"},
+			"emergency": {"spec.tenant", "status.namespaces[0]"},
 		},
 	},
 	{ // region

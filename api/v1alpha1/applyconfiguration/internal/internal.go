@@ -342,6 +342,26 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: reviewedOn
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Date
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.EmergencyAccess
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.EmergencyAccessSpec
+    - name: status
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.EmergencyAccessStatus
+      default:
+        observedGeneration: -1
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.EmergencyAccessRules
   map:
     fields:
@@ -354,6 +374,59 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxDuration
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Duration
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.EmergencyAccessSpec
+  map:
+    fields:
+    - name: duration
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Duration
+    - name: reason
+      type:
+        scalar: string
+    - name: role
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Role
+    - name: tenant
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Name
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.EmergencyAccessStatus
+  map:
+    fields:
+    - name: approvedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: approvedBy
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: endedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: expiresAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: namespaces
+      type:
+        list:
+          elementType:
+            namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Name
+          elementRelationship: associative
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: requestedBy
+      type:
+        scalar: string
+    - name: tenantUID
+      type:
+        namedType: io.k8s.apimachinery.pkg.types.UID
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Encryption
   map:
     fields:

@@ -1,0 +1,56 @@
+package controllers
+
+import (
+	"context"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// SetupWithManager registers the controller. It looks again when the access, its tenant or the tenant's profile changes,
+// and when somebody touches one of its bindings.
+func (r *EmergencyReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).Named("emergencyaccesses").
+		For(&v1alpha1.EmergencyAccess{}, builder.WithPredicates(changed)).
+		Watches(&v1alpha1.HIPAATenant{}, handler.EnqueueRequestsFromMapFunc(r.ofTenant)).
+		Watches(&v1alpha1.HIPAAProfile{}, handler.EnqueueRequestsFromMapFunc(r.every), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&rbacv1.RoleBinding{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, obj client.Object) []reconcile.Request {
+			if name := obj.GetLabels()[v1alpha1.LabelEmergency]; name != "" {
+				return []reconcile.Request{requestFor(name)}
+			}
+			return nil
+		})).
+		Complete(r)
+}
+
+func (r *EmergencyReconciler) ofTenant(ctx context.Context, t client.Object) []reconcile.Request {
+	return r.those(ctx, func(e *v1alpha1.EmergencyAccess) bool { return string(e.Spec.Tenant) == t.GetName() })
+}
+
+func (r *EmergencyReconciler) every(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.those(ctx, func(*v1alpha1.EmergencyAccess) bool { return true })
+}
+
+// those that are not over; nothing changes for the others.
+func (r *EmergencyReconciler) those(ctx context.Context, keep func(*v1alpha1.EmergencyAccess) bool) []reconcile.Request {
+	var list v1alpha1.EmergencyAccessList
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing emergency accesses from the cache; they are looked at when they are due")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		if e := &list.Items[i]; e.Status.EndedAt == nil && keep(e) {
+			requests = append(requests, requestFor(e.Name))
+		}
+	}
+	return requests
+}
