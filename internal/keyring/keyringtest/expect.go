@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,9 +31,20 @@ func Expect(t testing.TB, err error, want keyring.Kind, secrets ...[]byte) {
 	}
 }
 
-// Reveals tells whether text holds the secret, of 8 bytes or more, raw, in hexadecimal or in base64 at any alignment.
+// Reveals tells whether text holds the secret, of 8 bytes or more, in one of its Forms.
 func Reveals(text string, secret []byte) bool {
-	forms := []string{string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret))}
+	return slices.ContainsFunc(Forms(secret), func(form string) bool { return strings.Contains(text, form) })
+}
+
+// Forms are the ways a secret of 8 bytes or more gets into text: raw, quoted, in hexadecimal, in base64 at any alignment, and
+// as a list of bytes the way Go and JSON print one.
+func Forms(secret []byte) []string {
+	quoted := strconv.Quote(string(secret))
+	list := strings.Trim(fmt.Sprintf("%d", secret), "[]")
+	forms := []string{
+		string(secret), quoted[1 : len(quoted)-1], hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)),
+		list, strings.ReplaceAll(list, " ", ","), strings.TrimPrefix(fmt.Sprintf("%#v", secret), "[]byte"),
+	}
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for shift := range 3 {
 			// A secret inside a longer text may begin at any of three positions of a base64 group; the first and
@@ -39,10 +53,5 @@ func Reveals(text string, secret []byte) bool {
 			forms = append(forms, encoded[4:len(encoded)-4])
 		}
 	}
-	for _, form := range forms {
-		if form != "" && strings.Contains(text, form) {
-			return true
-		}
-	}
-	return false
+	return slices.DeleteFunc(forms, func(form string) bool { return form == "" })
 }

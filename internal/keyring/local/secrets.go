@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,7 @@ func NewSecrets(client kubernetes.Interface, namespace string) *Secrets {
 
 // Get reads the Secret from the API server, past every cache: a stale view would make a second key.
 func (s *Secrets) Get(ctx context.Context, name string) ([]byte, bool, error) {
-	secret, err := s.client.CoreV1().Secrets(s.namespace).Get(ctx, name, metav1.GetOptions{})
+	secret, err := s.client.CoreV1().Secrets(s.namespace).Get(unlogged(ctx), name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, false, nil
 	}
@@ -50,7 +51,7 @@ func (s *Secrets) Create(ctx context.Context, name string, key []byte) error {
 		Immutable: &immutable,
 		Data:      map[string][]byte{dataKey: key},
 	}
-	_, err := s.client.CoreV1().Secrets(s.namespace).Create(ctx, secret, metav1.CreateOptions{FieldManager: v1alpha1.OperatorName})
+	_, err := s.client.CoreV1().Secrets(s.namespace).Create(unlogged(ctx), secret, metav1.CreateOptions{FieldManager: v1alpha1.OperatorName})
 	if err == nil || apierrors.IsAlreadyExists(err) {
 		return nil
 	}
@@ -59,7 +60,7 @@ func (s *Secrets) Create(ctx context.Context, name string, key []byte) error {
 
 // Delete removes the Secret.
 func (s *Secrets) Delete(ctx context.Context, name string) error {
-	err := s.client.CoreV1().Secrets(s.namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	err := s.client.CoreV1().Secrets(s.namespace).Delete(unlogged(ctx), name, metav1.DeleteOptions{})
 	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -77,3 +78,7 @@ func (s *Secrets) explain(verb, name string, err error) error {
 	out.Err = err
 	return out
 }
+
+// unlogged takes the logger out of a context. From verbosity 8 on, the client logs the bodies of requests and answers, and
+// here they hold the key.
+func unlogged(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
