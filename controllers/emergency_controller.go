@@ -259,4 +259,3 @@ func (b *bindings) Waves() [][]runtime.ApplyConfiguration {
 
 // Births is never: a binding of the name is brought in line.
 func (*bindings) Births(v1alpha1.ObjectRef) bool { return false }
-
