@@ -106,6 +106,12 @@ func TestCompare(t *testing.T) {
 			},
 			want: []Problem{{"ValidatingAdmissionPolicy", network, NotAccepted, "generation 3 is not type-checked yet (the last one was 2)"}},
 		},
+		"looked at in a former life": {
+			change: func(t *testing.T, live []Object) []Object {
+				find[*admissionv1.ValidatingAdmissionPolicy](t, live, network).Status.ObservedGeneration = 7
+				return live
+			},
+		},
 		"found faulty": {
 			change: func(t *testing.T, live []Object) []Object {
 				find[*admissionv1.ValidatingAdmissionPolicy](t, live, network).Status.TypeChecking.ExpressionWarnings =

@@ -118,7 +118,7 @@ var _ = Describe("an install", Ordered, func() {
 		} {
 			Eventually(func() bool { return gone(ctx, o) }).Should(BeTrue(), "%T %s", o, o.GetName())
 		}
-		Expect(definitions(ctx)).To(HaveLen(3))
+		Expect(definitions(ctx)).To(HaveLen(4))
 		Expect(tenant(ctx, name).ResourceVersion).To(Equal(before.ResourceVersion), "the tenant is as it was")
 
 		By("trying as administrator what the tenant is protected from")

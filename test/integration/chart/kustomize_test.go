@@ -33,7 +33,7 @@ var _ = Describe("config/default", func() {
 				guarded++
 			}
 		}
-		Expect(guarded).To(Equal(4))
+		Expect(guarded).To(Equal(5))
 	})
 })
 
