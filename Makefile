@@ -10,6 +10,9 @@ MAKEFLAGS += --no-builtin-rules
 TESTFLAGS ?=
 # What the binary says it is.
 VERSION ?= 0.1.0
+# grpcnotrace leaves gRPC's request tracing out: nobody reads it, and it links templates that keep the linker from
+# dropping unused code, which costs 18 MB of binary and 9 MB of memory.
+BUILDTAGS := grpcnotrace
 # Added to the benchmark's command line.
 BENCHFLAGS ?=
 
@@ -64,7 +67,7 @@ lint: bin/golangci-lint ## Lint: the walls between the floors, the size budgets,
 
 .PHONY: build
 build: ## Build the operator and its command line, static, into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -tags $(BUILDTAGS) -ldflags '-s -w -X main.release=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: generate
 generate: bin/controller-gen bin/crd-ref-docs ## Write deep copies, CRDs, apply configurations and the API reference again from the API types.

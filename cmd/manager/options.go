@@ -36,6 +36,7 @@ type options struct {
 	vault       vault.Config
 	vaultRole   string
 	vaultMount  string
+	kmsPlugins  string
 	log         zap.Options
 }
 
@@ -56,6 +57,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.vault.TokenFile, "vault-token-file", "", "file that holds a Vault token; read anew for every request")
 	f.StringVar(&o.vaultRole, "vault-kubernetes-role", "", "role to log in to Vault as, with the operator's service account")
 	f.StringVar(&o.vaultMount, "vault-kubernetes-mount", "kubernetes", "mount of Vault's Kubernetes auth method")
+	f.StringVar(&o.kmsPlugins, "kms-plugin-dir", "", "directory of KMS v2 plugins' sockets for kmsv2+unix:// keys, such as /run/kms; the operator connects to no other socket. Empty turns the provider off")
 	showVersion := f.Bool("version", false, "print the version and exit")
 	o.log.BindFlags(f)
 	if err := f.Parse(args); err != nil {

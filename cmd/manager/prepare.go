@@ -14,6 +14,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/awskms"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/kmsv2"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
 )
@@ -54,7 +55,8 @@ func prepare(ctx context.Context, mgr manager.Manager, o options) (prepared, err
 	return prepared{identity: self.Status.UserInfo.Username, clusterUID: string(system.UID), keys: ring, watches: watches}, nil
 }
 
-// providers are the key management systems keyURI may name: Vault where an address is given, the others always; a cloud's
+// providers are the key management systems keyURI may name: Vault where an address is given, plugins where a directory
+// is, the others always; a cloud's
 // costs nothing until a tenant's key is there. The profile decides which of them a tenant may use.
 func providers(api kubernetes.Interface, o options) (*keyring.Ring, error) {
 	now := clock.RealClock{}
@@ -63,6 +65,13 @@ func providers(api kubernetes.Interface, o options) (*keyring.Ring, error) {
 		p, err := vault.New(o.vault, now)
 		if err != nil {
 			return nil, err
+		}
+		list = append(list, p)
+	}
+	if o.kmsPlugins != "" {
+		p, err := kmsv2.New(o.kmsPlugins)
+		if err != nil {
+			return nil, fmt.Errorf("--kms-plugin-dir: %w", err)
 		}
 		list = append(list, p)
 	}

@@ -128,21 +128,27 @@ func TestAnAPIServerThatDoesNotAnswerIsAnError(t *testing.T) {
 	}
 }
 
-// TestProviders: software keys always; Vault where an address is given, and then fit to be used.
+// TestProviders: Vault where an address is given, plugins where a directory is, and then fit to be used; the others always.
 func TestProviders(t *testing.T) {
 	api := fake.NewClientset()
 	for name, tc := range map[string]struct {
-		vault vault.Config
-		fails bool
+		options options
+		fails   string
 	}{
-		"none":                 {vault.Config{}, false},
-		"an address":           {vault.Config{Address: "https://vault.example:8200", TokenFile: "token"}, false},
-		"no address":           {vault.Config{Address: "vault"}, true},
-		"a CA that is no file": {vault.Config{Address: "https://vault.example:8200", TokenFile: "token", CAFile: "/there/is/none"}, true},
+		"none":                 {options{}, ""},
+		"an address":           {options{vault: vault.Config{Address: "https://vault.example:8200", TokenFile: "token"}}, ""},
+		"no address":           {options{vault: vault.Config{Address: "vault"}}, "vault address"},
+		"a CA that is no file": {options{vault: vault.Config{Address: "https://vault.example:8200", TokenFile: "token", CAFile: "/there/is/none"}}, "vault CA file"},
+		"plugins":              {options{kmsPlugins: "/run/kms"}, ""},
+		"plugins of anybody":   {options{kmsPlugins: "/"}, "--kms-plugin-dir"},
 	} {
-		ring, err := providers(api, options{namespace: "hipaa-system", vault: tc.vault})
-		if (err != nil) != tc.fails || (ring == nil) != tc.fails {
-			t.Errorf("%s: ring %v, error %v; want an error: %t", name, ring != nil, err, tc.fails)
+		tc.options.namespace = "hipaa-system"
+		ring, err := providers(api, tc.options)
+		if tc.fails == "" && (err != nil || ring == nil) {
+			t.Errorf("%s: ring %v, error %v", name, ring != nil, err)
+		}
+		if tc.fails != "" && (err == nil || !strings.Contains(err.Error(), tc.fails)) {
+			t.Errorf("%s: error %v; want one that names %s", name, err, tc.fails)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func Build(ctx context.Context, dir string, args ...string) (string, error) {
 	out := filepath.Join(dir, "manager")
 	line, env := append([]string{"build", "-o", out}, args...), os.Environ()
 	if !slices.Contains(args, "-race") {
-		line, env = append(line, "-trimpath"), append(env, "CGO_ENABLED=0")
+		line, env = append(line, "-trimpath", "-tags=grpcnotrace"), append(env, "CGO_ENABLED=0")
 	}
 	cmd := exec.CommandContext(ctx, "go", append(line, "./cmd/manager")...)
 	cmd.Dir, cmd.Env = root, env
