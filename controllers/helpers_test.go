@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +34,8 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
+func noonClock() *clocktesting.FakePassiveClock { return clocktesting.NewFakePassiveClock(noon) }
+
 var noon = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
 
 // store is an API server without rules: it keeps objects and writes down which it was asked to change.
@@ -40,6 +43,8 @@ type store struct {
 	client.WithWatch
 	writes []string
 	fail   map[string]error // by line of writes
+	marked func()           // is called before a shred's mark is written
+	dieAt  int              // the write the process dies before, counted from 1
 }
 
 func newStore(t *testing.T, objects ...client.Object) *store {
@@ -51,8 +56,13 @@ func newStore(t *testing.T, objects ...client.Object) *store {
 		}
 	}
 	s := &store{fail: map[string]error{}}
-	bare := fake.NewClientBuilder().WithScheme(scheme).WithTypeConverters(managedfields.NewDeducedTypeConverter()).
-		WithStatusSubresource(&v1alpha1.HIPAATenant{}, &v1alpha1.BusinessAssociate{}).WithObjects(objects...).Build()
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithTypeConverters(managedfields.NewDeducedTypeConverter()).
+		WithStatusSubresource(&v1alpha1.HIPAATenant{}, &v1alpha1.BusinessAssociate{}).WithObjects(objects...).
+		WithIndex(&corev1.Secret{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
+	for name, values := range tenantIndexes() {
+		builder = builder.WithIndex(&v1alpha1.HIPAATenant{}, name, values)
+	}
+	bare := builder.Build()
 	s.WithWatch = interceptor.NewClient(bare, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
 			if err := s.note("create", obj); err != nil {
@@ -106,6 +116,13 @@ func (s *store) note(verb string, obj client.Object) error {
 	kind := strings.TrimPrefix(fmt.Sprintf("%T", obj), "*")
 	line := verb + " " + kind[strings.Index(kind, ".")+1:] + " " + strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/")
 	s.writes = append(s.writes, line)
+	if s.dieAt == len(s.writes) {
+		panic("killed")
+	}
+	if h, ok := obj.(*v1alpha1.HIPAATenant); ok && s.marked != nil && h.Status.Shred != nil &&
+		slices.ContainsFunc(h.Status.Shred.Keys, func(k v1alpha1.ShreddedKey) bool { return k.Outcome == v1alpha1.ShredDestroying }) {
+		s.marked()
+	}
 	return s.fail[line]
 }
 

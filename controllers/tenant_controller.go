@@ -58,6 +58,8 @@ type TenantReconciler struct {
 
 	lastWrites sync.Map // tenant UID -> resource version of the last status write
 	evictions  sync.Map // tenant UID -> *eviction
+	doomed     sync.Map // tenant UID -> doomedKey, while it is destroyed
+	crossing   crossing // of reconciles that may use a key
 }
 
 // Reconcile brings one tenant in line with its spec. A conflict says that somebody else wrote at the same time: it is
@@ -95,6 +97,8 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 		return ctrl.Result{}, err
 	}
 	before := t.Status
+	leave := r.crossing.enter()
+	defer leave()
 	d, err := r.decide(ctx, t, cached)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -221,7 +225,7 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 			after = t
 		}
 	}
-	if len(d.plan.Waiting) > 0 || d.inputs.Keys.Reason == v1alpha1.ReasonKMSUnreachable {
+	if len(d.plan.Waiting) > 0 || slices.Contains([]string{v1alpha1.ReasonKMSUnreachable, v1alpha1.ReasonKeyBeingShredded}, d.inputs.Keys.Reason) {
 		sooner(retryWaiting)
 	}
 	if d.inputs.Keys.Reason == v1alpha1.ReasonKMSRefused || conflicting(d.plan) {

@@ -97,7 +97,7 @@ func checkTombstone(t *testing.T, s *store) {
 	if diff := cmp.Diff(want, stone.Namespaces); diff != "" {
 		t.Errorf("namespaces on the tombstone (-want +got):\n%s", diff)
 	}
-	if stone.Tenant != "acme" || stone.UID != "u-acme" || stone.Outcome != "Retained" || !stone.DeletedAt.Time.Equal(noon) || m.Immutable == nil || !*m.Immutable {
+	if stone.Tenant != "acme" || stone.UID != "u-acme" || stone.Outcome != v1alpha1.ShredRetained || !stone.DeletedAt.Time.Equal(noon) || m.Immutable == nil || !*m.Immutable {
 		t.Errorf("tombstone %+v, immutable %v", stone, m.Immutable)
 	}
 }
@@ -177,7 +177,7 @@ func TestTheTombstoneIsMadeOnce(t *testing.T) {
 	r, _ := reconciler(s)
 	subject := leaving()
 	for range 2 {
-		if err := r.bury(t.Context(), subject, nil); err != nil {
+		if err := r.bury(t.Context(), subject, ending{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,6 +190,7 @@ func TestTheTombstoneIsMadeOnce(t *testing.T) {
 	}
 }
 
+// TestBuriedUIDs: what was shredded is never taken over, and neither is what it had taken over itself.
 func TestBuriedUIDs(t *testing.T) {
 	stone := func(namespace, name, label, text string) *corev1.ConfigMap {
 		return &corev1.ConfigMap{
@@ -198,23 +199,29 @@ func TestBuriedUIDs(t *testing.T) {
 		}
 	}
 	s := newStore(t,
-		stone(v1alpha1.OperatorNamespace, "a", "acme", `{"tenant":"acme","uid":"u-1"}`),
-		stone(v1alpha1.OperatorNamespace, "b", "acme", `{"tenant":"acme","uid":"u-2"}`),
-		stone(v1alpha1.OperatorNamespace, "c", "birch", `{"tenant":"birch","uid":"u-3"}`),
-		stone(v1alpha1.OperatorNamespace, "d", "acme", `{"tenant":"birch","uid":"u-4"}`),
+		stone(v1alpha1.OperatorNamespace, "a", "acme", `{"tenant":"acme","uid":"u-1","outcome":"Retained"}`),
+		stone(v1alpha1.OperatorNamespace, "b", "acme", `{"tenant":"acme","uid":"u-2","outcome":"Unknown"}`),
+		stone(v1alpha1.OperatorNamespace, "c", "birch", `{"tenant":"birch","uid":"u-3","outcome":"Retained"}`),
+		stone(v1alpha1.OperatorNamespace, "d", "acme", `{"tenant":"birch","uid":"u-4","outcome":"Retained"}`),
 		stone(v1alpha1.OperatorNamespace, "e", "acme", `none`),
-		stone("elsewhere", "f", "acme", `{"tenant":"acme","uid":"u-5"}`),
+		stone("elsewhere", "f", "acme", `{"tenant":"acme","uid":"u-5","outcome":"Retained"}`),
+		stone(v1alpha1.OperatorNamespace, "g", "acme", `{"tenant":"acme","uid":"u-6","outcome":"Retained"}`),
+		stone(v1alpha1.OperatorNamespace, "h", "acme", `{"tenant":"acme","uid":"u-7","outcome":"Shredded","shred":{"formerUIDs":["u-6"]}}`),
+		stone(v1alpha1.OperatorNamespace, "i", "acme", `{"tenant":"acme","uid":"u-8","outcome":"WrappedCopiesDeleted"}`),
 	)
 	r, _ := reconciler(s)
-	got, err := r.buriedUIDs(t.Context(), tenant())
+	retained, shredded, err := r.buried(t.Context(), tenant())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"u-1", "u-2"}, got); diff != "" {
-		t.Errorf("UIDs (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"u-1", "u-2"}, retained); diff != "" {
+		t.Errorf("UIDs of retained tenants (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"u-7", "u-6", "u-8"}, shredded); diff != "" {
+		t.Errorf("UIDs of shredded tenants (-want +got):\n%s", diff)
 	}
 	r.Live = failingReader{errors.New("no route")}
-	if _, err := r.buriedUIDs(t.Context(), tenant()); err == nil {
+	if _, _, err := r.buried(t.Context(), tenant()); err == nil {
 		t.Error("tombstones cannot be read and there is no error")
 	}
 }

@@ -49,6 +49,9 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 	}
 	f.Associates = byName(associates.Items)
 	var err error
+	if f.KeySharers, err = r.sharers(ctx, t); err != nil {
+		return f, err
+	}
 	if f.Namespaces, err = r.readNamespaces(ctx, t, from); err != nil {
 		return f, err
 	}

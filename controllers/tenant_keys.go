@@ -1,8 +1,10 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,19 +19,29 @@ import (
 // makeKeys makes or checks the data keys of all namespaces. A KMS that fails is an outcome, not an error: the rest of
 // the tenant goes on, and what stands is left alone.
 func (r *TenantReconciler) makeKeys(ctx context.Context, t *v1alpha1.HIPAATenant, d decision) (map[string]compile.Keyset, status.Keys, error) {
+	if problem, err := r.beingShredded(ctx, t); err != nil || problem != nil {
+		return nil, *cmp.Or(problem, &status.Keys{}), err
+	}
 	standing, err := r.readKeysets(ctx, t, d.facts)
 	if err != nil {
 		return nil, status.Keys{}, fmt.Errorf("reading keysets: %w", err)
 	}
 	request := keyRequest(t, d, standing)
 	request.ClusterUID = r.ClusterUID
+	if len(request.FormerUIDs) > 0 {
+		_, shredded, err := r.buried(ctx, t)
+		if err != nil {
+			return nil, status.Keys{}, err
+		}
+		request.FormerUIDs = slices.DeleteFunc(request.FormerUIDs, func(uid string) bool { return slices.Contains(shredded, uid) })
+	}
 	outcome, err := r.Keys.Ensure(ctx, request)
 	if keyring.KindOf(err) == keyring.Foreign {
-		buried, readErr := r.buriedUIDs(ctx, t)
+		retained, _, readErr := r.buried(ctx, t)
 		if readErr != nil {
 			return nil, status.Keys{}, readErr
 		}
-		request.FormerUIDs = append(request.FormerUIDs, buried...)
+		request.FormerUIDs = append(request.FormerUIDs, retained...)
 		outcome, err = r.Keys.Ensure(ctx, request)
 	}
 	if err != nil {

@@ -26,11 +26,17 @@ import (
 // SetupWithManager registers the controller and everything that wakes it: tenants, profiles, associates, every object
 // it owns (drift), pods and volumes that are not where they should be, and the state of the cluster.
 func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	for name, values := range tenantIndexes() {
+		if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.HIPAATenant{}, name, values); err != nil {
+			return err
+		}
+	}
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	b := ctrl.NewControllerManagedBy(mgr).Named("tenants").
 		For(&v1alpha1.HIPAATenant{}, builder.WithPredicates(changed)).
 		Watches(&v1alpha1.HIPAAProfile{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProfile), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.BusinessAssociate{}, handler.EnqueueRequestsFromMapFunc(r.everyTenant), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.HIPAATenant{}, handler.EnqueueRequestsFromMapFunc(r.partners), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
 		WatchesRawSource(r.Placement).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})

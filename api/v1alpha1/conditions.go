@@ -116,6 +116,16 @@ const (
 	ReasonKeyUnsupported = "KeyUnsupported"
 	// ReasonForeignKeyMaterial: a keyset is bound to another tenant, namespace or cluster; it is not overwritten.
 	ReasonForeignKeyMaterial = "ForeignKeyMaterial"
+	// ReasonKeyBeingShredded: the key is being destroyed with the tenant it belongs to; no other may use it any more.
+	ReasonKeyBeingShredded = "KeyBeingShredded"
+	// ReasonShredding: the keys of a deleted tenant are being destroyed.
+	ReasonShredding = "Shredding"
+	// ReasonShredNotConfirmed: the tenant is deleted, deletionPolicy is Shred, and annotation confirm-shred is missing.
+	ReasonShredNotConfirmed = "ShredNotConfirmed"
+	// ReasonShredNotPermitted: the operator was installed without the right to delete keys.
+	ReasonShredNotPermitted = "ShredNotPermitted"
+	// ReasonKeyShared: the key is not the tenant's alone, or nobody can tell, so it is not destroyed.
+	ReasonKeyShared = "KeyShared"
 	// ReasonNotProvisioned: nothing has been created yet.
 	ReasonNotProvisioned = "NotProvisioned"
 )

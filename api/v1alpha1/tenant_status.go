@@ -30,6 +30,14 @@ type HIPAATenantStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Keys []KeyStatus `json:"keys,omitempty"`
+	// FormerKeys are URIs of KMS keys that wrapped the data keys before the present one: copies from that time, as in
+	// backups, open with them.
+	// +optional
+	// +listType=set
+	FormerKeys []string `json:"formerKeys,omitempty"`
+	// Shred is present while the keys of a deleted tenant are destroyed.
+	// +optional
+	Shred *ShredStatus `json:"shred,omitempty"`
 	// Safeguards counts the rows of 45 CFR 164 by state.
 	// +optional
 	Safeguards *SafeguardCounts `json:"safeguards,omitempty"`

@@ -115,7 +115,7 @@ type HIPAATenantSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Attestations []Attestation `json:"attestations,omitempty"`
-	// DeletionPolicy says what deleting this object does to the keys and namespaces. Empty means Retain.
+	// DeletionPolicy says what deleting this object does to the keys. Empty means Retain.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 	// Suspend stops reconciling. What was enforced stays enforced.
@@ -177,6 +177,6 @@ type DeletionPolicy string
 const (
 	// DeletionRetain quarantines the namespaces and leaves keys, volumes and namespaces where they are.
 	DeletionRetain DeletionPolicy = "Retain"
-	// DeletionShred destroys the keys and the namespaces, after confirmation by UID.
+	// DeletionShred quarantines the namespaces too, and after confirmation by UID destroys the keys. Namespaces and volumes stay.
 	DeletionShred DeletionPolicy = "Shred"
 )

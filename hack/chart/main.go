@@ -56,6 +56,7 @@ func generate(root string) ([]file, error) {
 	}{
 		{"charts/hipaa-tenant-operator/templates/crds.yaml", definitions},
 		{"charts/hipaa-tenant-operator/templates/rbac.yaml", permissions},
+		{"charts/hipaa-tenant-operator/templates/shred.yaml", shredding},
 		{"charts/hipaa-tenant/values.schema.json", tenantSchema},
 	} {
 		text, err := part.text(root)

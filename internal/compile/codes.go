@@ -48,8 +48,10 @@ const (
 	CodeNamespaceReserved = "NamespaceReserved"
 	// CodeNamespaceRetained: a namespace left the spec; it is quarantined and keeps its data.
 	CodeNamespaceRetained = "NamespaceRetained"
-	// CodeShredNotAvailable: deletionPolicy Shred was asked for and Retain is what is done.
-	CodeShredNotAvailable = "ShredNotAvailable"
+	// CodeKeyShared: a tenant claims its key for itself alone, and another one names it too.
+	CodeKeyShared = "KeyShared"
+	// CodeShredLeavesKey: deletionPolicy is Shred, and the key is not claimed for the tenant alone: it would not be destroyed.
+	CodeShredLeavesKey = "ShredLeavesKey"
 	// CodeNetworkPolicyTooWide: a network policy of somebody else opens more than the tenant may.
 	CodeNetworkPolicyTooWide = "NetworkPolicyTooWide"
 	// CodeAccessTooWide: a role binding of somebody else names everybody, or a service account of another namespace.

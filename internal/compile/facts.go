@@ -31,6 +31,9 @@ type Facts struct {
 	// Keysets are the documents to stand in Secret hipaa-keyset, by namespace. A namespace that is missing here gets no
 	// keyset written and its gate is not opened; one that stands there is left alone.
 	Keysets map[string]Keyset
+	// KeySharers are other tenants that name the same key: all of them when this tenant claims the key for itself alone,
+	// else those that do. Sorted.
+	KeySharers []string
 	// AdmissionEnforced says that the API server holds every admission policy as shipped. Until then no namespace is
 	// made and no gate is opened.
 	AdmissionEnforced bool

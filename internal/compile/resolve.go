@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,7 +58,7 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	r.resolveAPI(p)
 	r.resolveQuota()
 	r.resolveRoles(f, p)
-	r.admitLimits(p)
+	r.judgeSharing(f, p)
 	return r
 }
 
@@ -78,7 +79,7 @@ func (r *resolved) effective() *v1alpha1.Effective {
 		BusinessAssociates: associates,
 		RotationPeriod:     formatDuration(r.rotation),
 		PodSecurity:        r.level,
-		DeletionPolicy:     v1alpha1.DeletionRetain,
+		DeletionPolicy:     cmp.Or(r.tenant.Spec.DeletionPolicy, v1alpha1.DeletionRetain),
 	}
 }
 
@@ -204,14 +205,6 @@ func (r *resolved) resolveRoles(f Facts, p *Plan) {
 			p.find(v1alpha1.SeverityInfo, CodeGrantExpired, fmt.Sprintf("spec.roles[%d]", i),
 				"the grant of %s expired on %s and is not bound", grant.Role, grant.ExpiresOn)
 		}
-	}
-}
-
-// admitLimits says so when more is asked for than this version does. Nothing is ever destroyed on a guess.
-func (r *resolved) admitLimits(p *Plan) {
-	if r.tenant.Spec.DeletionPolicy == v1alpha1.DeletionShred {
-		p.find(v1alpha1.SeverityWarning, CodeShredNotAvailable, "spec.deletionPolicy",
-			"deletionPolicy Shred is not available in this version: deleting the tenant retains its namespaces and keys")
 	}
 }
 

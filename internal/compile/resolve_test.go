@@ -194,14 +194,6 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestShredIsNotPromised(t *testing.T) {
-	tenant := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) { h.Spec.DeletionPolicy = v1alpha1.DeletionShred })
-	p := Compile(tenant, factsFor(fixture.Profile("default")))
-	if !has(p, CodeShredNotAvailable) || p.Effective.DeletionPolicy != v1alpha1.DeletionRetain {
-		t.Errorf("deletionPolicy Shred gives %s and findings %v; want Retain and %s", p.Effective.DeletionPolicy, p.Findings, CodeShredNotAvailable)
-	}
-}
-
 func TestQuotaOfTheTenantWins(t *testing.T) {
 	tenant := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) { h.Spec.Quota = &v1alpha1.Quota{Pods: 7} })
 	for _, tc := range []struct {

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"slices"
 
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -33,4 +34,16 @@ func retain(t *v1alpha1.HIPAATenant, name string, live Namespace, p *Plan) {
 	p.Gates[name], p.FirstGates[name] = v1alpha1.GateQuarantined, v1alpha1.GateQuarantined
 	writePolicy(WaveDeny, denyPolicy(t.Name, name, v1alpha1.PolicyDefaultDeny), p)
 	p.keep(keysetRef(name))
+}
+
+// Owned are the namespaces that exist and are this very tenant's, sorted.
+func Owned(t *v1alpha1.HIPAATenant, f Facts) []string {
+	var names []string
+	for name, n := range f.Namespaces {
+		if ours(t, name, n) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

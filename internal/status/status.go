@@ -69,6 +69,7 @@ func Compute(in Inputs) v1alpha1.HIPAATenantStatus {
 		s.Effective = in.Plan.Effective
 	}
 	if in.Keys.Statuses != nil {
+		s.FormerKeys = formerKeys(in.Tenant.Status, in.Keys.Statuses)
 		s.Keys = in.Keys.Statuses
 	}
 	s.Namespaces = namespaces(in)
@@ -109,13 +110,7 @@ func Suspend(t *v1alpha1.HIPAATenant, now time.Time) v1alpha1.HIPAATenantStatus 
 
 // Delete is the status of a tenant whose finalizer cannot finish yet.
 func Delete(t *v1alpha1.HIPAATenant, message string, now time.Time) v1alpha1.HIPAATenantStatus {
-	s := *t.Status.DeepCopy()
-	s.ObservedGeneration = t.Generation
-	in := Inputs{Tenant: t, Now: now}
-	set(&s, in, condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, message))
-	set(&s, in, condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonDeleting, message))
-	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)
-	return s
+	return Hold(t, v1alpha1.ReasonDeleting, message, now)
 }
 
 // namespaces lists what the tenant has, by name, with the gates in place.

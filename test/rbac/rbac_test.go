@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
@@ -17,14 +18,14 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 )
 
-// roles reads the Roles and ClusterRoles of a file of config/rbac.
+// roles reads the Roles and ClusterRoles of a file of config/rbac, or of another directory of config.
 func roles(t *testing.T, file string) map[string][]rbacv1.PolicyRule {
 	t.Helper()
 	root, err := cluster.RepositoryRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "config", "rbac", file))
+	text, err := os.ReadFile(filepath.Join(root, "config", "rbac", filepath.FromSlash(file)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func roles(t *testing.T, file string) map[string][]rbacv1.PolicyRule {
 }
 
 func TestNoWildcardsAndNoEscalation(t *testing.T) {
-	for _, file := range []string{"operator.yaml", "tenant_roles.yaml"} {
+	for _, file := range []string{"operator.yaml", "tenant_roles.yaml", "../shred/shred.yaml"} {
 		for name, rules := range roles(t, file) {
 			for _, rule := range rules {
 				for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames, rule.NonResourceURLs} {
@@ -90,6 +91,27 @@ func TestOperatorIsLimitedToNames(t *testing.T) {
 				t.Errorf("the operator evicts pods and does nothing else to them: %+v", rule)
 			}
 		}
+	}
+}
+
+// Keys are deleted under roles of their own, which an install has to ask for, and under them nothing else can be done.
+func TestKeysAreDeletedUnderRolesOfTheirOwn(t *testing.T) {
+	for name, rules := range roles(t, "operator.yaml") {
+		for _, rule := range rules {
+			if slices.Contains(rule.Resources, "secrets") && slices.Contains(rule.Verbs, "delete") {
+				t.Errorf("%s may delete Secrets: %+v", name, rule)
+			}
+		}
+	}
+	secrets := func(names ...string) []rbacv1.PolicyRule {
+		return []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: names, Verbs: []string{"delete"}}}
+	}
+	want := map[string][]rbacv1.PolicyRule{
+		"ClusterRole " + v1alpha1.OperatorName + "-shred": secrets(v1alpha1.SecretKeyset),
+		"Role " + v1alpha1.OperatorName + "-shred":        secrets(),
+	}
+	if diff := cmp.Diff(want, roles(t, "../shred/shred.yaml")); diff != "" {
+		t.Errorf("roles of config/shred (-want +got):\n%s", diff)
 	}
 }
 

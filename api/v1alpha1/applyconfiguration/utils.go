@@ -106,6 +106,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RoleGrantApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SafeguardCounts"):
 		return &apiv1alpha1.SafeguardCountsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ShreddedKey"):
+		return &apiv1alpha1.ShreddedKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ShredStatus"):
+		return &apiv1alpha1.ShredStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Signature"):
 		return &apiv1alpha1.SignatureApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SSO"):

@@ -46,9 +46,22 @@ func TestDefinitionsAndPermissionsAreThoseOfConfig(t *testing.T) {
 	}
 }
 
+// With shred.enabled the chart adds what config/shred adds, and nothing else.
+func TestShredAddsThePermissionsOfConfig(t *testing.T) {
+	without := render(t, operatorChart, "--namespace", v1alpha1.OperatorNamespace)
+	with := bare(render(t, operatorChart, "--namespace", v1alpha1.OperatorNamespace, "--set", "shred.enabled=true"))
+	want := bare(append(without, directory(t, "config/shred")...))
+	if len(want) != len(without)+4 {
+		t.Fatalf("config/shred has %d objects, expected 4", len(want)-len(without))
+	}
+	if diff := cmp.Diff(want, with); diff != "" {
+		t.Errorf("the chart differs from config/; run make generate (-config +chart):\n%s", diff)
+	}
+}
+
 // Nothing of the chart stays behind when the release goes to another namespace with another service account.
 func TestFollowsTheRelease(t *testing.T) {
-	objects := render(t, operatorChart, "--namespace=elsewhere", "--set=serviceAccount.name=guard", "--set=serviceAccount.annotations.cloud/role=kms")
+	objects := render(t, operatorChart, "--namespace=elsewhere", "--set=shred.enabled=true", "--set=serviceAccount.name=guard", "--set=serviceAccount.annotations.cloud/role=kms")
 	namespaced := 0
 	for _, o := range objects {
 		text, err := json.Marshal(o.Object)
@@ -69,8 +82,8 @@ func TestFollowsTheRelease(t *testing.T) {
 			t.Errorf("service account is %s with %v", o.GetName(), o.GetAnnotations())
 		}
 	}
-	if namespaced != 7 {
-		t.Errorf("%d objects in the release's namespace, expected 7", namespaced)
+	if namespaced != 9 {
+		t.Errorf("%d objects in the release's namespace, expected 9", namespaced)
 	}
 	if pod := podOf(t, objects); pod.ServiceAccountName != "guard" {
 		t.Errorf("pods run as %s", pod.ServiceAccountName)

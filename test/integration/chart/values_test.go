@@ -2,7 +2,6 @@ package chart
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +38,9 @@ func TestOperatorValues(t *testing.T) {
 		{vault, policy, "spec.egress.2", `{"ports":[{"port":8200,"protocol":"TCP"}]}`},
 		{vault + ",vault.address=https://vault.example", policy, "spec.egress.2", `{"ports":[{"port":443,"protocol":"TCP"}]}`},
 		{vault + ",networkPolicy.vaultTo[0].ipBlock.cidr=192.0.2.9/32", policy, "spec.egress.2.to", `[{"ipBlock":{"cidr":"192.0.2.9/32"}}]`},
+		{"shred.enabled=true", "ClusterRole " + v1alpha1.OperatorName + "-shred", ".rules", `[{"apiGroups":[""],"resourceNames":["hipaa-keyset"],"resources":["secrets"],"verbs":["delete"]}]`},
+		{"shred.enabled=true", "RoleBinding " + v1alpha1.OperatorName + "-shred", ".roleRef.kind", `"Role"`},
+		{"shred.enabled=false", "ClusterRole " + v1alpha1.OperatorName + "-shred", "", ""},
 		{"metrics.enabled=false", "Service " + v1alpha1.OperatorName + "-metrics", "", ""},
 		{"metrics.enabled=false", deployment, "containers.0.args", `"--metrics-bind-address=0"`},
 		{"metrics.enabled=false", policy, "spec.ingress", `[{"ports":[{"port":8081,"protocol":"TCP"}]}]`},
@@ -121,7 +123,11 @@ func TestTenantValues(t *testing.T) {
 func at(t *testing.T, value any, path string) string {
 	t.Helper()
 	steps := strings.Split(path, ".")
-	if !slices.Contains([]string{"spec", "metadata"}, steps[0]) {
+	switch steps[0] {
+	case "": // the path begins with a dot: from the top
+		steps = steps[1:]
+	case "spec", "metadata":
+	default:
 		steps = append([]string{"spec", "template", "spec"}, steps...)
 	}
 	for _, step := range steps {

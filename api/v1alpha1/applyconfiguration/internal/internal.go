@@ -705,6 +705,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Finding
           elementRelationship: atomic
+    - name: formerKeys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: inventory
       type:
         list:
@@ -733,6 +739,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: safeguards
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.SafeguardCounts
+    - name: shred
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ShredStatus
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.HiddenFields
   map:
     fields:
@@ -973,6 +982,40 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Severity
   scalar: string
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ShredOutcome
+  scalar: string
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ShredStatus
+  map:
+    fields:
+    - name: keys
+      type:
+        list:
+          elementType:
+            namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ShreddedKey
+          elementRelationship: associative
+          keys:
+          - keyURI
+    - name: startedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ShreddedKey
+  map:
+    fields:
+    - name: effectiveAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: id
+      type:
+        scalar: string
+    - name: keyURI
+      type:
+        scalar: string
+    - name: method
+      type:
+        scalar: string
+    - name: outcome
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ShredOutcome
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Signature
   map:
     fields:

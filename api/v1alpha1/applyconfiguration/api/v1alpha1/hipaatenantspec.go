@@ -48,7 +48,7 @@ type HIPAATenantSpecApplyConfiguration struct {
 	Quota *QuotaApplyConfiguration `json:"quota,omitempty"`
 	// Attestations are safeguards no cluster can check, stated by a named person for a limited time.
 	Attestations []AttestationApplyConfiguration `json:"attestations,omitempty"`
-	// DeletionPolicy says what deleting this object does to the keys and namespaces. Empty means Retain.
+	// DeletionPolicy says what deleting this object does to the keys. Empty means Retain.
 	DeletionPolicy *apiv1alpha1.DeletionPolicy `json:"deletionPolicy,omitempty"`
 	// Suspend stops reconciling. What was enforced stays enforced.
 	Suspend *bool `json:"suspend,omitempty"`

@@ -22,6 +22,11 @@ type HIPAATenantStatusApplyConfiguration struct {
 	Namespaces []NamespaceStatusApplyConfiguration `json:"namespaces,omitempty"`
 	// Keys are the tenant's data keys. Never key material.
 	Keys []KeyStatusApplyConfiguration `json:"keys,omitempty"`
+	// FormerKeys are URIs of KMS keys that wrapped the data keys before the present one: copies from that time, as in
+	// backups, open with them.
+	FormerKeys []string `json:"formerKeys,omitempty"`
+	// Shred is present while the keys of a deleted tenant are destroyed.
+	Shred *ShredStatusApplyConfiguration `json:"shred,omitempty"`
 	// Safeguards counts the rows of 45 CFR 164 by state.
 	Safeguards *SafeguardCountsApplyConfiguration `json:"safeguards,omitempty"`
 	// Inventory is every object the operator wrote or is about to write for this tenant.
@@ -90,6 +95,24 @@ func (b *HIPAATenantStatusApplyConfiguration) WithKeys(values ...*KeyStatusApply
 		}
 		b.Keys = append(b.Keys, *values[i])
 	}
+	return b
+}
+
+// WithFormerKeys adds the given value to the FormerKeys field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the FormerKeys field.
+func (b *HIPAATenantStatusApplyConfiguration) WithFormerKeys(values ...string) *HIPAATenantStatusApplyConfiguration {
+	for i := range values {
+		b.FormerKeys = append(b.FormerKeys, values[i])
+	}
+	return b
+}
+
+// WithShred sets the Shred field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Shred field is set to the value of the last call.
+func (b *HIPAATenantStatusApplyConfiguration) WithShred(value *ShredStatusApplyConfiguration) *HIPAATenantStatusApplyConfiguration {
+	b.Shred = value
 	return b
 }
 
