@@ -57,7 +57,7 @@ func newStore(t *testing.T, objects ...client.Object) *store {
 	}
 	s := &store{fail: map[string]error{}}
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithTypeConverters(managedfields.NewDeducedTypeConverter()).
-		WithStatusSubresource(&v1alpha1.HIPAATenant{}, &v1alpha1.BusinessAssociate{}).WithObjects(objects...).
+		WithStatusSubresource(&v1alpha1.HIPAATenant{}, &v1alpha1.BusinessAssociate{}, &v1alpha1.EmergencyAccess{}).WithObjects(objects...).
 		WithIndex(&corev1.Secret{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} })
 	for name, values := range tenantIndexes() {
 		builder = builder.WithIndex(&v1alpha1.HIPAATenant{}, name, values)

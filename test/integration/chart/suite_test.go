@@ -16,6 +16,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -135,4 +136,12 @@ func definitions(ctx SpecContext) []apiextensionsv1.CustomResourceDefinition {
 	var list apiextensionsv1.CustomResourceDefinitionList
 	Expect(admin.List(ctx, &list)).To(Succeed())
 	return list.Items
+}
+
+func uids(definitions []apiextensionsv1.CustomResourceDefinition) []types.UID {
+	var out []types.UID
+	for _, d := range definitions {
+		out = append(out, d.UID)
+	}
+	return out
 }
