@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -14,11 +15,29 @@ var release = "unreleased"
 func main() {
 	if err := root().Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+		os.Exit(code(err))
 	}
 }
 
+// exit is an error with a code of its own. Commands that use one say in their help what it means.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+
+func (e exit) Unwrap() error { return e.err }
+
+func code(err error) int {
+	if e, ok := errors.AsType[exit](err); ok {
+		return e.code
+	}
+	return 1
+}
+
 // root exits with 0 when it did what was asked, and with 1 when it did not; then nothing stands on the standard output.
+// Other codes mean that it did, and that the answer is bad.
 func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:           "kubectl-hipaa",
@@ -28,6 +47,6 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(policies())
+	c.AddCommand(policies(), unwrap())
 	return c
 }

@@ -103,10 +103,15 @@ func version() string {
 	return "unknown"
 }
 
-// fips says in which mode the cryptographic module runs, for the log and the evidence.
+// fips says in which mode the cryptographic module runs, and which one it is, for the log and the evidence: such as
+// "on, module v1.0.0". "latest" is the one of this version of Go, not yet certified.
 func fips() string {
-	if fips140.Enabled() {
-		return "on"
+	mode := "off"
+	switch {
+	case fips140.Enforced():
+		mode = "only"
+	case fips140.Enabled():
+		mode = "on"
 	}
-	return "off"
+	return mode + ", module " + fips140.Version()
 }

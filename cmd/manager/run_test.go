@@ -154,7 +154,11 @@ func TestProviders(t *testing.T) {
 }
 
 func TestFIPSIsReportedAsItIs(t *testing.T) {
-	if want := map[bool]string{true: "on", false: "off"}[fips140.Enabled()]; fips() != want {
+	mode := map[bool]string{true: "on", false: "off"}[fips140.Enabled()]
+	if fips140.Enforced() {
+		mode = "only"
+	}
+	if want := mode + ", module " + fips140.Version(); fips() != want {
 		t.Errorf("fips %q, want %q", fips(), want)
 	}
 }

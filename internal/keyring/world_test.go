@@ -203,11 +203,11 @@ func openGCM(key, sealed, additional []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil || len(sealed) < aead.NonceSize() {
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
 		return nil
 	}
-	plain, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], additional)
+	plain, err := aead.Open(nil, nil, sealed, additional)
 	if err != nil {
 		return nil
 	}

@@ -16,6 +16,7 @@ const (
 
 // own lists what each package may need of this project's own, besides what document needs.
 var own = map[string][]string{
+	"awskeys":   {providers + "awskms", providers + "wire"},
 	"localkeys": nil,
 	"vaultkeys": {providers + "vault", providers + "wire"},
 }

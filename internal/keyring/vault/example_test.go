@@ -54,11 +54,11 @@ func openDataKey(keyset []byte, namespace, name string, decrypt kmsDecrypt) ([]b
 		if err != nil {
 			return nil, err
 		}
-		gcm, err := cipher.NewGCM(block)
-		if err != nil || len(key.Sealed) < gcm.NonceSize() {
-			return nil, errors.New("field sealed is too short")
+		gcm, err := cipher.NewGCMWithRandomNonce(block) // takes the nonce from the front, also in FIPS 140-3 mode
+		if err != nil {
+			return nil, err
 		}
-		return gcm.Open(nil, key.Sealed[:gcm.NonceSize()], key.Sealed[gcm.NonceSize():], []byte(key.Binding))
+		return gcm.Open(nil, nil, key.Sealed, []byte(key.Binding))
 	}
 	return nil, fmt.Errorf("no primary version of key %s", name)
 }
