@@ -8,15 +8,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
-// ClusterState is what holds for every tenant at once: which admission policies are not as shipped, and which regions
-// have nodes. Two small controllers keep it; every tenant is reconciled when it changes.
+// ClusterState is what holds for every tenant at once: which admission policies are not as shipped, which regions have
+// nodes, how storage classes encrypt, and how API servers store Secrets. Small controllers keep it; every tenant is
+// reconciled when it changes.
 type ClusterState struct {
 	mu       sync.RWMutex
 	problems []string
 	nodes    *compile.Survey
+	atRest   *atrest.Verdict
 	changed  chan event.GenericEvent
 }
 
@@ -75,6 +78,25 @@ func (s *ClusterState) setNodes(nodes *compile.Survey) (moved []string) {
 		s.announce()
 	}
 	return before.Moved(nodes)
+}
+
+// AtRest is how API servers store Secrets; nil before that was observed. Nobody changes what it returns.
+func (s *ClusterState) AtRest() *atrest.Verdict {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.atRest
+}
+
+// setStorage says whether the verdict is another one than before.
+func (s *ClusterState) setAtRest(verdict atrest.Verdict) (changed bool) {
+	s.mu.Lock()
+	changed = s.atRest == nil || *s.atRest != verdict
+	s.atRest = &verdict
+	s.mu.Unlock()
+	if changed {
+		s.announce()
+	}
+	return changed
 }
 
 // announce never blocks: when the buffer is full an announcement is already under way, and it will find this change.

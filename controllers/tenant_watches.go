@@ -101,10 +101,10 @@ func (r *TenantReconciler) tenants(ctx context.Context, keep func(*v1alpha1.HIPA
 }
 
 // tell records as events what a reader of the tenant should act on or know: findings that keep it from being honoured,
-// and drift that was repaired.
+// and drift that was repaired. What is found of the cluster as a whole is not told once for each tenant.
 func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 	for _, f := range d.plan.Findings {
-		if f.Severity != v1alpha1.SeverityInfo && !slices.Contains(d.before.Findings, f) {
+		if f.Severity != v1alpha1.SeverityInfo && !compile.OfCluster(f) && !slices.Contains(d.before.Findings, f) {
 			r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
 		}
 	}

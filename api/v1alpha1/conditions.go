@@ -11,7 +11,9 @@ package v1alpha1
 //	│                       found outside the tenant's regions
 //	├── NetworkIsolated     the network policies stand (Unknown, reason PolicyWritten, until a probe has run: the
 //	│                       one Unknown that does not hold Ready back, because the operator did all it can)
-//	├── EncryptionReady     every data key is wrapped and bound to its namespace
+//	├── EncryptionReady     every data key is wrapped and bound to its namespace, and every API server was seen to encrypt
+//	│                       Secrets in etcd (what is not so there, or not known, does not hold Ready back: the data keys
+//	│                       are wrapped all the same, and no operator configures API servers)
 //	├── AccessBound         the role bindings stand
 //	└── ConfigDelivered     hipaa-config stands in every namespace
 //
@@ -126,6 +128,14 @@ const (
 	ReasonShredNotPermitted = "ShredNotPermitted"
 	// ReasonKeyShared: the key is not the tenant's alone, or nobody can tell, so it is not destroyed.
 	ReasonKeyShared = "KeyShared"
+	// ReasonNotEncryptedAtRest: an API server writes Secrets to etcd in plaintext.
+	ReasonNotEncryptedAtRest = "NotEncryptedAtRest"
+	// ReasonPlaintextAtRest: Secrets are written encrypted, and older ones lie in etcd in plaintext.
+	ReasonPlaintextAtRest = "PlaintextAtRest"
+	// ReasonAtRestUnknown: how API servers store Secrets could not be observed.
+	ReasonAtRestUnknown = "AtRestUnknown"
+	// ReasonAtRestAttested: it could not be observed, and an attestation in force vouches for it.
+	ReasonAtRestAttested = "AtRestAttested"
 	// ReasonNotProvisioned: nothing has been created yet.
 	ReasonNotProvisioned = "NotProvisioned"
 )

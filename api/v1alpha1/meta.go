@@ -114,6 +114,10 @@ const (
 	ClusterRoleEmergency = "hipaatenant-emergency"
 )
 
+// SecretCanary is the Secret of the operator's namespace that is written to see how API servers store Secrets. Its content
+// is random and guards nothing.
+const SecretCanary = "hipaa-encryption-canary"
+
 // KeysetKey is the key inside Secret hipaa-keyset that holds the document described in docs/keyset.md.
 const KeysetKey = "keyset.json"
 

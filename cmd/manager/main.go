@@ -129,5 +129,8 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 			return err
 		}
 	}
-	return nil
+	return mgr.Add(&controllers.AtRestWatch{
+		Probe: &controllers.AtRestProbe{Config: mgr.GetConfig(), Namespace: o.namespace}, State: state, Interval: o.atRest,
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
+	})
 }

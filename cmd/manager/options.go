@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
@@ -33,6 +34,7 @@ type options struct {
 	leaderElect bool
 	admission   string
 	concurrency int
+	atRest      time.Duration
 	vault       vault.Config
 	vaultRole   string
 	vaultMount  string
@@ -51,6 +53,8 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.admission, "admission-policies", admissionManage,
 		"manage: apply the admission policies and put them back; verify: only report, for clusters where GitOps owns them")
 	f.IntVar(&o.concurrency, "concurrency", 64, "tenants reconciled side by side, 1 to 256; the API server does more writes for the same CPU when many are under way")
+	f.DurationVar(&o.atRest, "encryption-probe-interval", 10*time.Minute,
+		"how often to observe how API servers store Secrets, at least 1s; 0 turns it off, and every tenant says that it is not known")
 	f.StringVar(&o.vault.Address, "vault-address", os.Getenv("VAULT_ADDR"), "address of Vault or OpenBao for vault:// keys (default $VAULT_ADDR); empty turns the provider off")
 	f.StringVar(&o.vault.Namespace, "vault-namespace", os.Getenv("VAULT_NAMESPACE"), "Vault namespace (default $VAULT_NAMESPACE)")
 	f.StringVar(&o.vault.CAFile, "vault-ca-file", os.Getenv("VAULT_CACERT"), "PEM file Vault's certificate is checked against (default $VAULT_CACERT)")
@@ -84,6 +88,8 @@ func (o *options) check(rest []string) error {
 		return fmt.Errorf("--admission-policies must be manage or verify, found %q", o.admission)
 	case o.concurrency < 1 || o.concurrency > 256:
 		return fmt.Errorf("--concurrency must be 1 to 256, found %d", o.concurrency)
+	case o.atRest != 0 && o.atRest < time.Second:
+		return fmt.Errorf("--encryption-probe-interval must be 0, or 1s or more, found %s", o.atRest)
 	case o.vaultRole != "" && o.vault.TokenFile != "":
 		return fmt.Errorf("--vault-token-file and --vault-kubernetes-role exclude each other: give one")
 	}

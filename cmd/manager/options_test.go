@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
@@ -14,7 +15,7 @@ func TestParse(t *testing.T) {
 		check func(options) bool
 	}{
 		"defaults": {nil, "", func(o options) bool {
-			return o.namespace == v1alpha1.OperatorNamespace && o.leaderElect && o.admission == admissionManage && o.concurrency == 64 && o.vault.Kubernetes == nil
+			return o.namespace == v1alpha1.OperatorNamespace && o.leaderElect && o.admission == admissionManage && o.concurrency == 64 && o.atRest == 10*time.Minute && o.vault.Kubernetes == nil
 		}},
 		"verify":  {[]string{"--admission-policies=verify"}, "", func(o options) bool { return o.admission == admissionVerify }},
 		"version": {[]string{"--version"}, "", func(o options) bool { return o.done }},
@@ -27,6 +28,8 @@ func TestParse(t *testing.T) {
 		"bad mode":         {[]string{"--admission-policies=off"}, `--admission-policies must be manage or verify, found "off"`, nil},
 		"no workers":       {[]string{"--concurrency=0"}, "--concurrency must be 1 to 256, found 0", nil},
 		"too many workers": {[]string{"--concurrency=999"}, "found 999", nil},
+		"no probe":         {[]string{"--encryption-probe-interval=0"}, "", func(o options) bool { return o.atRest == 0 }},
+		"a busy probe":     {[]string{"--encryption-probe-interval=1ms"}, "--encryption-probe-interval must be 0, or 1s or more, found 1ms", nil},
 		"two vault logins": {[]string{"--vault-token-file=t", "--vault-kubernetes-role=r"}, "exclude each other", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

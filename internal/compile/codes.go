@@ -68,6 +68,18 @@ const (
 	CodeVolumesOutsideRegions = "VolumesOutsideRegions"
 	// CodeVolumeRegionUnknown: it is not known where volumes of the tenant lie.
 	CodeVolumeRegionUnknown = "VolumeRegionUnknown"
+	// CodeEncryptedAtRest: every API server was seen to write Secrets to etcd through KMS v2.
+	CodeEncryptedAtRest = "EncryptedAtRest"
+	// CodeAtRestWithoutKMS: Secrets are encrypted in etcd, and not, or not everywhere, through KMS v2.
+	CodeAtRestWithoutKMS = "AtRestWithoutKMS"
+	// CodePlaintextAtRest: Secrets are written encrypted, and older ones lie in etcd in plaintext.
+	CodePlaintextAtRest = "PlaintextAtRest"
+	// CodeNotEncryptedAtRest: an API server writes Secrets to etcd in plaintext.
+	CodeNotEncryptedAtRest = "NotEncryptedAtRest"
+	// CodeAtRestUnknown: how API servers store Secrets could not be observed.
+	CodeAtRestUnknown = "AtRestUnknown"
+	// CodeAtRestAttested: it could not be observed, and somebody vouches for it.
+	CodeAtRestAttested = "AtRestAttested"
 	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
 	CodeKeysetMissing = "KeysetMissing"
 )

@@ -30,6 +30,7 @@ func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 	for _, ref := range t.Status.Inventory {
 		p.keep(ref)
 	}
+	judgeAtRest(t, f, p)
 	if f.Profile == nil {
 		p.wait("HIPAAProfile %s", ProfileName(t))
 		return nil, p

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 )
 
 // Facts is everything a plan depends on besides the tenant itself.
@@ -25,6 +26,8 @@ type Facts struct {
 	Strangers map[string]Strangers
 	// Nodes, and the regions they are in; nil when nodes were not read.
 	Nodes *Survey
+	// AtRest is how the API servers store Secrets; nil when that was not observed (yet).
+	AtRest *atrest.Verdict
 	// Pods that are bound and have not ended, and Volumes that are claimed: at least those in the tenant's namespaces.
 	Pods    []Pod
 	Volumes []Volume

@@ -121,28 +121,6 @@ func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 		"the network policies stand; whether the network plug-in enforces them has not been probed")
 }
 
-func encryptionReady(in Inputs, s v1alpha1.HIPAATenantStatus) metav1.Condition {
-	const kind = v1alpha1.ConditionEncryptionReady
-	switch in.Keys.Reason {
-	case "":
-	case v1alpha1.ReasonKMSUnreachable:
-		return condition(kind, unknown, in.Keys.Reason, in.Keys.Message)
-	default:
-		return condition(kind, no, in.Keys.Reason, in.Keys.Message)
-	}
-	if c, failed := failure(in, kind, "Secret"); failed {
-		return c
-	}
-	if !in.Applied.clean() {
-		return kept(in, kind)
-	}
-	if slices.ContainsFunc(s.Keys, func(k v1alpha1.KeyStatus) bool { return k.Assurance == v1alpha1.ReasonSoftwareKey }) {
-		return condition(kind, yes, v1alpha1.ReasonSoftwareKey,
-			"data keys are wrapped by a software key: whoever can read the Secrets of the operator's namespace, or an etcd backup, can unwrap them")
-	}
-	return condition(kind, yes, v1alpha1.ReasonKMSWrapped, fmt.Sprintf("%d data keys wrapped by %s", len(s.Keys), in.Tenant.Spec.Encryption.KeyURI))
-}
-
 func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	c := standing(in, v1alpha1.ConditionAccessBound, "RoleBinding.rbac.authorization.k8s.io", "the role bindings stand")
 	if f, found := finding(in.Plan, compile.CodeAccessTooWide); found && c.Status == yes {
@@ -215,6 +193,9 @@ func conclude(s *v1alpha1.HIPAATenantStatus, in Inputs) {
 // settle is for a plan that was applied without an error: Ready is the conjunction of its conditions.
 func settle(s *v1alpha1.HIPAATenantStatus, in Inputs) {
 	c := condition(v1alpha1.ConditionReady, yes, v1alpha1.ReasonReady, "isolated, placed, encrypted and bound as the spec asks")
+	if e := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionEncryptionReady); e != nil && e.Status != yes {
+		c.Message += "; Secrets in etcd are another matter: see EncryptionReady"
+	}
 	if b := blocking(s.Conditions); b != nil {
 		c = condition(v1alpha1.ConditionReady, no, b.Reason, b.Type+": "+b.Message)
 	}
@@ -231,6 +212,13 @@ func progress(s *v1alpha1.HIPAATenantStatus, in Inputs, reason, message string) 
 	set(s, in, condition(v1alpha1.ConditionReconciling, yes, reason, message))
 }
 
+// besideReady are reasons of conditions that do not hold Ready back. The operator did all it can: whether the network
+// plug-in enforces policies, and how API servers store Secrets, is up to the platform.
+var besideReady = []string{
+	v1alpha1.ReasonPolicyWritten, v1alpha1.ReasonNotEncryptedAtRest, v1alpha1.ReasonPlaintextAtRest,
+	v1alpha1.ReasonAtRestUnknown, v1alpha1.ReasonAtRestAttested,
+}
+
 // blocking is the first condition that keeps Ready from being True, causes before their consequences.
 func blocking(all []metav1.Condition) *metav1.Condition {
 	for _, kind := range []string{
@@ -242,7 +230,7 @@ func blocking(all []metav1.Condition) *metav1.Condition {
 		if c == nil {
 			return &metav1.Condition{Type: kind, Reason: v1alpha1.ReasonProgressing, Message: "not looked at yet"}
 		}
-		if c.Status != yes && c.Reason != v1alpha1.ReasonPolicyWritten {
+		if c.Status != yes && !slices.Contains(besideReady, c.Reason) {
 			return c
 		}
 	}

@@ -104,6 +104,32 @@ func TestConditions(t *testing.T) {
 			func(in *Inputs) { in.Keys.Statuses[0].Assurance = v1alpha1.ReasonSoftwareKey },
 			[]string{"EncryptionReady=True/SoftwareKey", "Ready=True/Ready"},
 		},
+		"Secrets in etcd are encrypted": {
+			found(v1alpha1.SeverityInfo, compile.CodeEncryptedAtRest), []string{"EncryptionReady=True/KMSWrapped", "Ready=True/Ready"},
+		},
+		"Secrets in etcd are encrypted without a KMS": {
+			found(v1alpha1.SeverityWarning, compile.CodeAtRestWithoutKMS), []string{"EncryptionReady=True/KMSWrapped", "Ready=True/Ready"},
+		},
+		"Secrets in etcd are plaintext": {
+			found(v1alpha1.SeverityWarning, compile.CodeNotEncryptedAtRest),
+			[]string{"EncryptionReady=False/NotEncryptedAtRest", "Ready=True/Ready", "Reconciling=", "Stalled="},
+		},
+		"older Secrets in etcd are plaintext": {
+			found(v1alpha1.SeverityWarning, compile.CodePlaintextAtRest), []string{"EncryptionReady=False/PlaintextAtRest", "Ready=True/Ready"},
+		},
+		"Secrets in etcd were not observed": {
+			found(v1alpha1.SeverityWarning, compile.CodeAtRestUnknown), []string{"EncryptionReady=Unknown/AtRestUnknown", "Ready=True/Ready"},
+		},
+		"Secrets in etcd are vouched for": {
+			found(v1alpha1.SeverityInfo, compile.CodeAtRestAttested), []string{"EncryptionReady=Unknown/AtRestAttested", "Ready=True/Ready"},
+		},
+		"KMS refused, and Secrets in etcd are plaintext": {
+			func(in *Inputs) {
+				found(v1alpha1.SeverityWarning, compile.CodeNotEncryptedAtRest)(in)
+				in.Keys = Keys{Reason: v1alpha1.ReasonKMSRefused, Message: "permission denied"}
+			},
+			[]string{"EncryptionReady=False/KMSRefused", "Ready=False/KMSRefused"},
+		},
 		"KMS unreachable": {
 			func(in *Inputs) { in.Keys = Keys{Reason: v1alpha1.ReasonKMSUnreachable, Message: "no answer"} },
 			[]string{"EncryptionReady=Unknown/KMSUnreachable", "Ready=False/KMSUnreachable", "Reconciling=True/KMSUnreachable", "Stalled="},

@@ -149,7 +149,7 @@ var _ = Describe("a KMS", Ordered, func() {
 		vault.CreateKey(GinkgoTB(), "transit", "vaulted")
 		create(ctx, fixture.Tenant("vaulted", onVault))
 		t := awaitReady(ctx, "vaulted")
-		Expect(condition(t, v1alpha1.ConditionEncryptionReady).Reason).To(Equal(v1alpha1.ReasonKMSWrapped))
+		Expect(condition(t, v1alpha1.ConditionEncryptionReady).Message).To(HavePrefix("1 data keys wrapped by vault://transit/vaulted"))
 		Expect(t.Status.Keys).To(ConsistOf(And(HaveField("Provider", "vault"), HaveField("Assurance", v1alpha1.ReasonKMSWrapped))))
 	})
 

@@ -26,7 +26,8 @@ var _ = Describe("a tenant", Ordered, func() {
 		}))
 		t := awaitReady(ctx, name)
 		Expect(condition(t, v1alpha1.ConditionNetworkIsolated).Reason).To(Equal(v1alpha1.ReasonPolicyWritten))
-		Expect(condition(t, v1alpha1.ConditionEncryptionReady).Reason).To(Equal(v1alpha1.ReasonSoftwareKey))
+		Expect(condition(t, v1alpha1.ConditionEncryptionReady).Message).To(HavePrefix("data keys are wrapped by a software key"))
+		Eventually(state(ctx, name, v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonNotEncryptedAtRest))
 		Expect(condition(t, v1alpha1.ConditionReconciling)).To(BeZero())
 		Expect(t.Status.Effective.Regions).To(Equal([]string{fixture.Region}))
 		for _, ns := range []string{"acme-app", "acme-data"} {

@@ -1,0 +1,209 @@
+// Package atrest runs the operator on API servers that store Secrets in different ways, and compares what it says with the
+// bytes in etcd.
+package atrest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+)
+
+// tenant is looked at in every variant, and has a Secret of its own.
+const tenant = "acme"
+
+// password is what the tenant's own Secret holds.
+const password = "correct horse battery staple"
+
+var binary string
+
+func TestAtRest(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	RunSpecs(t, "encryption at rest")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	dir, err := os.MkdirTemp("", "atrest-suite-")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(os.RemoveAll, dir)
+	binary, err = operator.Build(ctx, dir, "-race")
+	Expect(err).NotTo(HaveOccurred())
+}, NodeTimeout(3*time.Minute))
+
+// bed is a control plane with an operator on it.
+type bed struct {
+	cluster *cluster.Cluster
+	admin   client.Client
+	dir     string
+	config  string // the file of the encryption configuration
+	running *operator.Operator
+}
+
+// start makes a control plane whose API server has an encryption configuration; none when the text is empty.
+func start(ctx context.Context, configuration string) *bed {
+	GinkgoHelper()
+	b := &bed{dir: GinkgoT().TempDir()}
+	b.config = filepath.Join(b.dir, "encryption.yaml")
+	var args []string
+	if configuration != "" {
+		b.configure(configuration)
+		args = append(args, "--encryption-provider-config="+b.config)
+	}
+	var err error
+	b.cluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true, APIServerArgs: args})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() {
+		if CurrentSpecReport().Failed() {
+			b.cluster.KeepLogs()
+		}
+		Expect(b.cluster.Stop()).To(Succeed())
+	})
+	b.admin, err = operator.NewClient(b.cluster.Config())
+	Expect(err).NotTo(HaveOccurred())
+	Expect(operator.Install(ctx, b.cluster)).To(Succeed())
+	Expect(b.admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile))).To(Succeed())
+	return b
+}
+
+func (b *bed) configure(configuration string) {
+	GinkgoHelper()
+	Expect(os.WriteFile(b.config, []byte(configuration), 0o600)).To(Succeed())
+}
+
+// operate runs the operator until the spec ends.
+func (b *bed) operate(ctx context.Context, args ...string) {
+	GinkgoHelper()
+	var err error
+	b.running, err = operator.Start(ctx, b.cluster, operator.Options{Binary: binary, Dir: b.dir, Args: append(args, "--leader-elect=false")})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() {
+		if CurrentSpecReport().Failed() {
+			GinkgoWriter.Println(b.running.LogTail(8192))
+		}
+		if b.running.Running() {
+			Expect(b.running.Stop(5 * time.Second)).To(Succeed())
+		}
+	})
+}
+
+// populate makes the tenant and a Secret in its namespace.
+func (b *bed) populate(ctx context.Context) {
+	GinkgoHelper()
+	Expect(b.admin.Create(ctx, fixture.Tenant(tenant))).To(Succeed())
+	Eventually(b.condition(ctx, v1alpha1.ConditionReady)).Should(HavePrefix("True/Ready"))
+	Expect(b.admin.Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "database"}, StringData: map[string]string{"password": password},
+	})).To(Succeed())
+}
+
+// condition is status, reason and message of a condition of the tenant.
+func (b *bed) condition(ctx context.Context, kind string) func() string {
+	return func() string {
+		c := meta.FindStatusCondition(b.tenant(ctx).Status.Conditions, kind)
+		if c == nil {
+			return "none"
+		}
+		return fmt.Sprintf("%s/%s: %s", c.Status, c.Reason, c.Message)
+	}
+}
+
+func (b *bed) tenant(ctx context.Context) *v1alpha1.HIPAATenant {
+	GinkgoHelper()
+	t := &v1alpha1.HIPAATenant{}
+	Expect(b.admin.Get(ctx, client.ObjectKey{Name: tenant}, t)).To(Succeed())
+	return t
+}
+
+// finding is severity and message of the tenant's finding of that code; empty when it has none.
+func (b *bed) finding(ctx context.Context, code string) string {
+	GinkgoHelper()
+	for _, f := range b.tenant(ctx).Status.Findings {
+		if f.Code == code {
+			return string(f.Severity) + ": " + f.Message
+		}
+	}
+	return ""
+}
+
+// states are the states the operator's metric is 1 for.
+func (b *bed) states(ctx context.Context) []string {
+	GinkgoHelper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.running.Metrics+"/metrics", http.NoBody)
+	Expect(err).NotTo(HaveOccurred())
+	response, err := http.DefaultClient.Do(request)
+	Expect(err).NotTo(HaveOccurred())
+	defer response.Body.Close()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	Expect(err).NotTo(HaveOccurred())
+	var states []string
+	for _, m := range families["hipaatenant_encryption_at_rest"].GetMetric() {
+		if m.GetGauge().GetValue() == 1 {
+			states = append(states, labelOf(m))
+		}
+	}
+	return states
+}
+
+func labelOf(m *dto.Metric) string { return m.GetLabel()[0].GetValue() }
+
+// stored is what lies in etcd of a Secret. etcd is asked itself, past every API server.
+func (b *bed) stored(ctx context.Context, namespace, name string) []byte {
+	GinkgoHelper()
+	question, err := json.Marshal(map[string][]byte{"key": []byte("/registry/secrets/" + namespace + "/" + name)})
+	Expect(err).NotTo(HaveOccurred())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cluster.EtcdEndpoint()+"/v3/kv/range", bytes.NewReader(question))
+	Expect(err).NotTo(HaveOccurred())
+	response, err := http.DefaultClient.Do(request)
+	Expect(err).NotTo(HaveOccurred())
+	defer response.Body.Close()
+	var answer struct {
+		KVs []struct{ Value []byte } `json:"kvs"`
+	}
+	Expect(json.NewDecoder(response.Body).Decode(&answer)).To(Succeed())
+	Expect(answer.KVs).To(HaveLen(1), "%s/%s in etcd", namespace, name)
+	return answer.KVs[0].Value
+}
+
+// lies says how a Secret lies in etcd: its content in plaintext, or behind the prefix of a transformer.
+func (b *bed) lies(ctx context.Context, namespace, name string) string {
+	GinkgoHelper()
+	raw := string(b.stored(ctx, namespace, name))
+	content := &corev1.Secret{}
+	Expect(b.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, content)).To(Succeed())
+	Expect(content.Data).NotTo(BeEmpty())
+	readable := false
+	for _, value := range content.Data {
+		readable = readable || strings.Contains(raw, string(value))
+	}
+	switch {
+	case readable && strings.HasPrefix(raw, "k8s\x00"):
+		return "plaintext"
+	case !readable && strings.HasPrefix(raw, "k8s:enc:"):
+		return "encrypted"
+	}
+	return fmt.Sprintf("%.40q", raw)
+}
