@@ -10,6 +10,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
 // requests are what the operator's service account asked the API server for.
@@ -24,6 +28,8 @@ type requests struct {
 	OtherReads int `json:"otherReads"`
 	// Leader are reads and writes of leader election: its lease, and the event that tells who leads.
 	Leader int `json:"leader"`
+	// Probe are reads and the write that show how API servers store Secrets: a handful at the start, and every ten minutes.
+	Probe int `json:"probe,omitempty"`
 	// Conflicts are requests of any kind that were answered with 409.
 	Conflicts int `json:"conflicts"`
 	// Refused are requests of any kind that were answered with another error than 404 or 409.
@@ -35,7 +41,7 @@ type requests struct {
 	Detail map[string]int `json:"detail,omitempty"`
 }
 
-// unexplained are requests a quiet operator has no reason for: all but leader election and watches.
+// unexplained are requests a quiet operator has no reason for: all but leader election, the probe and watches.
 func (r requests) unexplained() int {
 	n := r.Writes + r.OtherWrites + r.Reads + r.OtherReads
 	for _, lists := range r.Lists {
@@ -59,6 +65,7 @@ func (r requests) mostPerKind() int {
 type auditEvent struct {
 	Stage     string `json:"stage"`
 	Verb      string `json:"verb"`
+	Path      string `json:"requestURI"`
 	ObjectRef struct {
 		APIGroup    string `json:"apiGroup"`
 		Resource    string `json:"resource"`
@@ -91,6 +98,13 @@ func (e auditEvent) elects() bool {
 	return e.ObjectRef.Resource == "leases" || (e.ObjectRef.Resource == "events" && e.ObjectRef.APIGroup == "")
 }
 
+// probes says whether a request belongs to the look at how API servers store Secrets.
+func (e auditEvent) probes() bool {
+	o := e.ObjectRef
+	return e.Path == "/metrics" || o.Name == v1alpha1.SecretCanary || (o.Resource == "leases" && o.Namespace == metav1.NamespaceSystem) ||
+		(o.Resource == "endpointslices" && o.Name == "kubernetes")
+}
+
 // asks says that nothing is stored although the verb is create.
 func (e auditEvent) asks() bool { return strings.HasSuffix(e.ObjectRef.Resource, "reviews") }
 
@@ -108,6 +122,8 @@ func (r *requests) count(e auditEvent) {
 	switch {
 	case e.Verb == "watch":
 		r.Watches[e.resource()]++
+	case e.probes():
+		r.Probe++
 	case e.elects():
 		r.Leader++
 	case e.Verb == "list" && !e.ofTenant():

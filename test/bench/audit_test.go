@@ -57,6 +57,14 @@ func TestCountAll(t *testing.T) {
 			requests{Leader: 3},
 		},
 		{
+			"the look at how API servers store Secrets",
+			event("ResponseComplete", "patch", `"resource":"secrets","namespace":"hipaa-system","name":"hipaa-encryption-canary"`, 200) +
+				event("ResponseComplete", "list", `"resource":"leases","namespace":"kube-system","apiGroup":"coordination.k8s.io"`, 200) +
+				event("ResponseComplete", "get", `"resource":"endpointslices","namespace":"default","name":"kubernetes"`, 404) +
+				`{"stage":"ResponseComplete","verb":"get","requestURI":"/metrics","responseStatus":{"code":200}}` + "\n",
+			requests{Probe: 4},
+		},
+		{
 			"the operator's own events are no leader election",
 			event("ResponseComplete", "create", `"resource":"events","namespace":"default","name":"a","apiGroup":"events.k8s.io"`, 201),
 			requests{OtherWrites: 1, Detail: map[string]int{"create events": 1}},
