@@ -152,7 +152,7 @@ func TestConnections(t *testing.T) {
 		"refused":           {closed.URL, "refused"},
 		"unknown authority": {tls.URL, "CA file"},
 		"no such host":      {"https://kms.invalid", "kms.invalid cannot be resolved"},
-		"hung up":           {hangUp.URL, "EOF"},
+		"hung up":           {hangUp.URL, "AWS KMS closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			everything(t, at(tc.url), ref(t, "arn:aws:kms:us-east-1:111122223333:key/x"), keyring.Unreachable, tc.say)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
@@ -25,10 +26,19 @@ func Unanswered(who string, err error) *keyring.Error {
 		text = who + "'s certificate is not valid: expired, not valid yet, or not meant for a server"
 	case errors.As(err, &dns):
 		text = fmt.Sprintf("host %s cannot be resolved", dns.Name)
-	case errors.As(err, &op) && op.Addr != nil:
+	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil:
 		text = fmt.Sprintf("%s %s: %v", op.Op, op.Addr, op.Err)
+	case broke(err):
+		text = who + " closed the connection before it answered"
 	}
 	return Because(err, keyring.Unreachable, "%s", keyring.Quote(text))
+}
+
+// broke tells whether the connection stood and then ended. The system has several words for that, and which of them come is a
+// matter of timing.
+func broke(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || (errors.As(err, &op) && !op.Timeout())
 }
 
 // Because makes an error with a cause. Text of others goes through keyring.Quote first.
