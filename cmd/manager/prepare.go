@@ -14,6 +14,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/awskms"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/azurekeyvault"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/kmsv2"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
@@ -60,7 +61,7 @@ func prepare(ctx context.Context, mgr manager.Manager, o options) (prepared, err
 // costs nothing until a tenant's key is there. The profile decides which of them a tenant may use.
 func providers(api kubernetes.Interface, o options) (*keyring.Ring, error) {
 	now := clock.RealClock{}
-	list := []keyring.Provider{local.New(local.NewSecrets(api, o.namespace), now), awskms.New(now)}
+	list := []keyring.Provider{local.New(local.NewSecrets(api, o.namespace), now), awskms.New(now), azurekeyvault.New(now, azurekeyvault.Options{})}
 	if o.vault.Address != "" {
 		p, err := vault.New(o.vault, now)
 		if err != nil {
