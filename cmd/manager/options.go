@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/gcpkms"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
 )
 
@@ -39,6 +40,7 @@ type options struct {
 	vaultRole   string
 	vaultMount  string
 	kmsPlugins  string
+	gcp         gcpkms.Config
 	log         zap.Options
 }
 
@@ -61,6 +63,8 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.vault.TokenFile, "vault-token-file", "", "file that holds a Vault token; read anew for every request")
 	f.StringVar(&o.vaultRole, "vault-kubernetes-role", "", "role to log in to Vault as, with the operator's service account")
 	f.StringVar(&o.vaultMount, "vault-kubernetes-mount", "kubernetes", "mount of Vault's Kubernetes auth method")
+	f.StringVar(&o.gcp.Endpoint, "gcpkms-endpoint", gcpkms.DefaultEndpoint, "host:port of Google Cloud KMS for gcpkms:// keys, such as that of a private endpoint")
+	f.StringVar(&o.gcp.CAFile, "gcpkms-ca-file", "", "PEM file the certificate of that endpoint is checked against; empty means the system's")
 	f.StringVar(&o.kmsPlugins, "kms-plugin-dir", "", "directory of KMS v2 plugins' sockets for kmsv2+unix:// keys, such as /run/kms; the operator connects to no other socket. Empty turns the provider off")
 	showVersion := f.Bool("version", false, "print the version and exit")
 	o.log.BindFlags(f)

@@ -15,6 +15,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/awskms"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/azurekeyvault"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/gcpkms"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/kmsv2"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
@@ -57,11 +58,16 @@ func prepare(ctx context.Context, mgr manager.Manager, o options) (prepared, err
 }
 
 // providers are the key management systems keyURI may name: Vault where an address is given, plugins where a directory
-// is, the others always; a cloud's
-// costs nothing until a tenant's key is there. The profile decides which of them a tenant may use.
+// is, the others always; a cloud's costs nothing until a tenant's key is there. The profile decides which of them a
+// tenant may use.
 func providers(api kubernetes.Interface, o options) (*keyring.Ring, error) {
 	now := clock.RealClock{}
-	list := []keyring.Provider{local.New(local.NewSecrets(api, o.namespace), now), awskms.New(now), azurekeyvault.New(now, azurekeyvault.Options{})}
+	google, err := gcpkms.New(o.gcp)
+	if err != nil {
+		return nil, err
+	}
+	list := []keyring.Provider{local.New(local.NewSecrets(api, o.namespace), now), awskms.New(now),
+		azurekeyvault.New(now, azurekeyvault.Options{}), google}
 	if o.vault.Address != "" {
 		p, err := vault.New(o.vault, now)
 		if err != nil {

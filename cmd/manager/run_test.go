@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/gcpkms"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
 )
 
@@ -139,6 +140,7 @@ func TestProviders(t *testing.T) {
 		"an address":           {options{vault: vault.Config{Address: "https://vault.example:8200", TokenFile: "token"}}, ""},
 		"no address":           {options{vault: vault.Config{Address: "vault"}}, "vault address"},
 		"a CA that is no file": {options{vault: vault.Config{Address: "https://vault.example:8200", TokenFile: "token", CAFile: "/there/is/none"}}, "vault CA file"},
+		"no Google endpoint":   {options{gcp: gcpkms.Config{Endpoint: "kms"}}, "gcpkms endpoint"},
 		"plugins":              {options{kmsPlugins: "/run/kms"}, ""},
 		"plugins of anybody":   {options{kmsPlugins: "/"}, "--kms-plugin-dir"},
 	} {
