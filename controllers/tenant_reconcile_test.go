@@ -1,11 +1,9 @@
 package controllers
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,46 +16,14 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 )
 
-// shelf keeps software keys; while away it fails.
-type shelf struct {
-	mu   sync.Mutex
-	keys map[string][]byte
-	away error
-}
-
-// Get returns the key.
-func (s *shelf) Get(_ context.Context, name string) ([]byte, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key, found := s.keys[name]
-	return append([]byte(nil), key...), found, s.away
-}
-
-// Delete drops the key.
-func (s *shelf) Delete(_ context.Context, name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.keys, name)
-	return s.away
-}
-
-// Create keeps a key that is new.
-func (s *shelf) Create(_ context.Context, name string, key []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, taken := s.keys[name]; !taken {
-		s.keys[name] = append([]byte(nil), key...)
-	}
-	return s.away
-}
-
 // keyed is a reconciler that can make software keys.
-func keyed(s *store) (*TenantReconciler, *shelf) {
+func keyed(s *store) (*TenantReconciler, *keyringtest.Shelf) {
 	r, _ := reconciler(s)
-	keys := &shelf{keys: map[string][]byte{}}
+	keys := keyringtest.NewShelf()
 	clock := clocktesting.NewFakePassiveClock(noon)
 	r.Keys = keyring.New(clock, local.New(keys, clock))
 	return r, keys
@@ -152,7 +118,7 @@ func TestANamespaceThatExistsIsNotTakenOver(t *testing.T) {
 func TestKeysThatCannotBeMade(t *testing.T) {
 	s := newStore(t, defaultProfile(), tenant())
 	r, keys := keyed(s)
-	keys.away = keyring.Errorf(keyring.Refused, "the shelf is locked")
+	keys.Fail = keyring.Errorf(keyring.Refused, "the shelf is locked")
 	result, err := r.Reconcile(t.Context(), requestFor("acme"))
 	if err != nil || result.RequeueAfter != confirmAfter {
 		t.Errorf("looks again after %s, %v", result.RequeueAfter, err)
@@ -167,7 +133,7 @@ func TestKeysThatCannotBeMade(t *testing.T) {
 	if exists(t, s, "acme", v1alpha1.SecretKeyset, &corev1.Secret{}) {
 		t.Error("a keyset was written although none could be made")
 	}
-	keys.away = nil
+	keys.Fail = nil
 	if got = run(t, r, s); reasonOf(got, v1alpha1.ConditionReady) != "True/Ready" || got.Status.Namespaces[0].Gate != v1alpha1.GateOpen {
 		t.Errorf("with the shelf open Ready is %s, namespaces %v", reasonOf(got, v1alpha1.ConditionReady), got.Status.Namespaces)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,6 +12,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/status"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
@@ -64,8 +64,7 @@ type drawer struct {
 }
 
 func newDrawer(clusterUID string) *drawer {
-	store := &softwareKeys{keys: map[string][]byte{}}
-	return &drawer{clusterUID: clusterUID, ring: keyring.New(clock.RealClock{}, local.New(store, clock.RealClock{}))}
+	return &drawer{clusterUID: clusterUID, ring: keyring.New(clock.RealClock{}, local.New(keyringtest.NewShelf(), clock.RealClock{}))}
 }
 
 // drawing is a tenant in its end state.
@@ -127,35 +126,4 @@ func finalStatus(t *v1alpha1.HIPAATenant, plan *compile.Plan, keys []v1alpha1.Ke
 		Tenant: t, Plan: plan, Keys: status.Keys{Statuses: keys}, Applied: &status.Applied{UIDs: uids},
 		Inventory: plan.Refs(), Now: time.Now(),
 	})
-}
-
-// softwareKeys is a store of software keys in memory.
-type softwareKeys struct {
-	mu   sync.Mutex
-	keys map[string][]byte
-}
-
-// Get returns a copy, which the caller clears.
-func (s *softwareKeys) Get(_ context.Context, name string) ([]byte, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key, found := s.keys[name]
-	return append([]byte{}, key...), found, nil
-}
-
-// Create keeps the key that came first.
-func (s *softwareKeys) Create(_ context.Context, name string, key []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, found := s.keys[name]; !found {
-		s.keys[name] = append([]byte{}, key...)
-	}
-	return nil
-}
-
-func (s *softwareKeys) Delete(_ context.Context, name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.keys, name)
-	return nil
 }

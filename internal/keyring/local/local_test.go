@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,49 +14,6 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 )
-
-// memory is a Store that counts and can be told to fail.
-type memory struct {
-	mu            sync.Mutex
-	keys          map[string][]byte
-	gets, creates int
-	fail          error
-	// beforeCreate runs once, before the next Create: somebody else at the same moment.
-	beforeCreate func(name string)
-}
-
-func newMemory() *memory { return &memory{keys: map[string][]byte{}} }
-
-func (m *memory) Get(ctx context.Context, name string) ([]byte, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.gets++
-	key, ok := m.keys[name]
-	return bytes.Clone(key), ok, m.fail
-}
-
-func (m *memory) Create(ctx context.Context, name string, key []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.creates++
-	if f := m.beforeCreate; f != nil {
-		m.beforeCreate = nil
-		f(name)
-	}
-	if _, ok := m.keys[name]; !ok && m.fail == nil {
-		m.keys[name] = bytes.Clone(key)
-	}
-	return m.fail
-}
-
-func (m *memory) Delete(ctx context.Context, name string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail == nil {
-		delete(m.keys, name)
-	}
-	return m.fail
-}
 
 // silent is a Store that never answers.
 type silent struct{}
@@ -83,7 +39,7 @@ func newClock() *clocktesting.FakePassiveClock {
 
 func TestContract(t *testing.T) {
 	keyringtest.Contract(t, keyringtest.Harness{
-		Provider: New(newMemory(), newClock()),
+		Provider: New(keyringtest.NewShelf(), newClock()),
 		Usable:   "local://acme",
 		Other:    "local://globex",
 		Unknown:  "local://gone",
@@ -96,7 +52,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestTraits(t *testing.T) {
-	p := New(newMemory(), newClock())
+	p := New(keyringtest.NewShelf(), newClock())
 	if p.Scheme() != "local" || p.Assurance() != v1alpha1.ReasonSoftwareKey {
 		t.Errorf("scheme %q, assurance %q; expected local, SoftwareKey", p.Scheme(), p.Assurance())
 	}
@@ -108,7 +64,7 @@ func TestTraits(t *testing.T) {
 
 // The parameter scope tells whom the key serves, not which key it is.
 func TestScopeNamesTheSameKey(t *testing.T) {
-	p := New(newMemory(), newClock())
+	p := New(keyringtest.NewShelf(), newClock())
 	wrapped, _, err := p.Wrap(t.Context(), keyringtest.Ref(t, "local://acme?scope=tenant"), make([]byte, 32), keyringtest.Binding())
 	if err != nil {
 		t.Fatal(err)
@@ -119,45 +75,45 @@ func TestScopeNamesTheSameKey(t *testing.T) {
 }
 
 func TestDescribeMakesNothing(t *testing.T) {
-	m := newMemory()
+	m := keyringtest.NewShelf()
 	info, err := New(m, newClock()).Describe(t.Context(), keyringtest.Ref(t, "local://acme"))
-	if err != nil || info.Exists || info.ProtectionLevel != keyring.ProtectionCluster || m.creates != 0 {
-		t.Errorf("Describe of a key that is not there: %+v, error %v, %d creates; expected Exists false and nothing created", info, err, m.creates)
+	if err != nil || info.Exists || info.ProtectionLevel != keyring.ProtectionCluster || m.Creates != 0 {
+		t.Errorf("Describe of a key that is not there: %+v, error %v, %d creates; expected Exists false and nothing created", info, err, m.Creates)
 	}
 }
 
 // Two operators, or an operator and its successor, may wrap for the first time at the same moment.
 func TestCreateRaceKeepsTheFirstKey(t *testing.T) {
-	m := newMemory()
+	m := keyringtest.NewShelf()
 	theirs := bytes.Repeat([]byte{9}, keySize)
-	m.beforeCreate = func(name string) { m.keys[name] = theirs }
+	m.BeforeCreate = func(name string) { m.Keys[name] = theirs }
 	p := New(m, newClock())
 	ref := keyringtest.Ref(t, "local://acme")
 	_, version, err := p.Wrap(t.Context(), ref, make([]byte, 32), keyringtest.Binding())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id := keyID(theirs); version != hex.EncodeToString(id[:]) || !bytes.Equal(m.keys["hipaa-local-kek-acme"], theirs) {
+	if id := keyID(theirs); version != hex.EncodeToString(id[:]) || !bytes.Equal(m.Keys["hipaa-local-kek-acme"], theirs) {
 		t.Errorf("wrapped with key %s; expected the one that was stored first", version)
 	}
 }
 
 func TestCreatedButNotReadable(t *testing.T) {
-	m := newMemory()
-	m.beforeCreate = func(name string) { m.keys[name] = bytes.Repeat([]byte{1}, keySize) }
+	m := keyringtest.NewShelf()
+	m.BeforeCreate = func(name string) { m.Keys[name] = bytes.Repeat([]byte{1}, keySize) }
 	p := New(&forgetful{m}, newClock())
 	_, _, err := p.Wrap(t.Context(), keyringtest.Ref(t, "local://acme"), make([]byte, 32), keyringtest.Binding())
 	keyringtest.Expect(t, err, keyring.Unreachable)
 }
 
 // forgetful stores but finds nothing.
-type forgetful struct{ *memory }
+type forgetful struct{ *keyringtest.Shelf }
 
 func (f *forgetful) Get(context.Context, string) ([]byte, bool, error) { return nil, false, nil }
 
 // A thousand tenants that are made one after the other must not cost a thousand reads.
 func TestReadsAreFew(t *testing.T) {
-	m, c := newMemory(), newClock()
+	m, c := keyringtest.NewShelf(), newClock()
 	p := New(m, c)
 	ref := keyringtest.Ref(t, "local://acme")
 	for range 1000 {
@@ -165,8 +121,8 @@ func TestReadsAreFew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if m.gets > 2 || m.creates != 1 {
-		t.Errorf("%d reads and %d creates for 1000 wraps; expected at most 2 and 1", m.gets, m.creates)
+	if m.Gets > 2 || m.Creates != 1 {
+		t.Errorf("%d reads and %d creates for 1000 wraps; expected at most 2 and 1", m.Gets, m.Creates)
 	}
 }
 
@@ -174,23 +130,23 @@ func TestReadsAreFew(t *testing.T) {
 func TestReplacedKeyIsNoticed(t *testing.T) {
 	for name, step := range map[string]time.Duration{"later": remember, "clock set back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			m, c := newMemory(), newClock()
+			m, c := keyringtest.NewShelf(), newClock()
 			p := New(m, c)
 			ref := keyringtest.Ref(t, "local://acme")
 			wrapped, _, err := p.Wrap(t.Context(), ref, make([]byte, 32), keyringtest.Binding())
 			if err != nil {
 				t.Fatal(err)
 			}
-			old := m.keys["hipaa-local-kek-acme"]
-			m.keys["hipaa-local-kek-acme"] = bytes.Repeat([]byte{5}, keySize)
+			old := m.Keys["hipaa-local-kek-acme"]
+			m.Keys["hipaa-local-kek-acme"] = bytes.Repeat([]byte{5}, keySize)
 			c.SetTime(c.Now().Add(step))
 			_, err = p.Unwrap(t.Context(), ref, wrapped, keyringtest.Binding())
-			keyringtest.Expect(t, err, keyring.Foreign, old, m.keys["hipaa-local-kek-acme"])
+			keyringtest.Expect(t, err, keyring.Foreign, old, m.Keys["hipaa-local-kek-acme"])
 			id := keyID(old)
 			if !strings.Contains(err.Error(), hex.EncodeToString(id[:])) {
 				t.Errorf("%v; expected the id of the key that is missed", err)
 			}
-			m.keys["hipaa-local-kek-acme"] = old
+			m.Keys["hipaa-local-kek-acme"] = old
 			c.SetTime(c.Now().Add(remember))
 			if _, err := p.Unwrap(t.Context(), ref, wrapped, keyringtest.Binding()); err != nil {
 				t.Errorf("after restoring the Secret: %v", err)
@@ -200,33 +156,33 @@ func TestReplacedKeyIsNoticed(t *testing.T) {
 }
 
 func TestLostKeyIsNotReplacedByUnwrap(t *testing.T) {
-	m, c := newMemory(), newClock()
+	m, c := keyringtest.NewShelf(), newClock()
 	p := New(m, c)
 	ref := keyringtest.Ref(t, "local://acme")
 	wrapped, _, err := p.Wrap(t.Context(), ref, make([]byte, 32), keyringtest.Binding())
 	if err != nil {
 		t.Fatal(err)
 	}
-	delete(m.keys, "hipaa-local-kek-acme")
+	delete(m.Keys, "hipaa-local-kek-acme")
 	c.SetTime(c.Now().Add(remember))
 	_, err = p.Unwrap(t.Context(), ref, wrapped, keyringtest.Binding())
 	keyringtest.Expect(t, err, keyring.Refused)
-	if len(m.keys) != 0 {
+	if len(m.Keys) != 0 {
 		t.Error("Unwrap made a new key; expected it to leave the loss to be repaired")
 	}
 }
 
 func TestShortKeyIsRefused(t *testing.T) {
-	m := newMemory()
-	m.keys["hipaa-local-kek-acme"] = []byte("sixteen-byte-key")
+	m := keyringtest.NewShelf()
+	m.Keys["hipaa-local-kek-acme"] = []byte("sixteen-byte-key")
 	_, _, err := New(m, newClock()).Wrap(t.Context(), keyringtest.Ref(t, "local://acme"), make([]byte, 32), keyringtest.Binding())
 	keyringtest.Expect(t, err, keyring.Refused, []byte("sixteen-byte-key"))
 }
 
 func TestStoreErrorsPassThrough(t *testing.T) {
 	for _, kind := range []keyring.Kind{keyring.Unreachable, keyring.Refused} {
-		m := newMemory()
-		m.fail = keyring.Errorf(kind, "as the store says")
+		m := keyringtest.NewShelf()
+		m.Fail = keyring.Errorf(kind, "as the store says")
 		p := New(m, newClock())
 		ref := keyringtest.Ref(t, "local://acme")
 		_, err := p.Describe(t.Context(), ref)
@@ -239,8 +195,8 @@ func TestStoreErrorsPassThrough(t *testing.T) {
 }
 
 func TestCreateErrorPassesThrough(t *testing.T) {
-	m := newMemory()
-	m.beforeCreate = func(string) { m.fail = keyring.Errorf(keyring.Refused, "no create here") }
+	m := keyringtest.NewShelf()
+	m.BeforeCreate = func(string) { m.Fail = keyring.Errorf(keyring.Refused, "no create here") }
 	_, _, err := New(m, newClock()).Wrap(t.Context(), keyringtest.Ref(t, "local://acme"), make([]byte, 32), keyringtest.Binding())
 	keyringtest.Expect(t, err, keyring.Refused)
 }
