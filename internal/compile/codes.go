@@ -16,6 +16,8 @@ const (
 	CodeKeyURINotAllowed = "KeyURINotAllowed"
 	// CodeSoftwareKeyNotAllowed: a local:// key where the profile does not allow software keys.
 	CodeSoftwareKeyNotAllowed = "SoftwareKeyNotAllowed"
+	// CodeKeyRegionForeign: the KMS key lives outside the tenant's regions; nothing new is wrapped with it.
+	CodeKeyRegionForeign = "KeyRegionForeign"
 	// CodeRotationPeriodCapped: rotationPeriod exceeds the profile's maximum; the maximum is used.
 	CodeRotationPeriodCapped = "RotationPeriodCapped"
 	// CodeStorageClassNotAllowed: a storage class is not in the profile's list.

@@ -37,6 +37,8 @@ type Facts struct {
 	// KeySharers are other tenants that name the same key: all of them when this tenant claims the key for itself alone,
 	// else those that do. Sorted.
 	KeySharers []string
+	// KeyRegion is where the KMS says that the key of keyURI lives; empty when it does not tell, or was not asked.
+	KeyRegion string
 	// AdmissionEnforced says that the API server holds every admission policy as shipped. Until then no namespace is
 	// made and no gate is opened.
 	AdmissionEnforced bool

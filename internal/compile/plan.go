@@ -37,6 +37,12 @@ type Plan struct {
 	Waiting []string
 	// Rotation is the age at which data keys are replaced; zero when the spec cannot be honoured.
 	Rotation time.Duration
+	// RetireAfter is how long a data key still decrypts after its successor was made.
+	RetireAfter time.Duration
+	// KeyRegions are the regions the KMS key may live in.
+	KeyRegions []string
+	// KeyRegion is the region the key URI names; empty when it names none.
+	KeyRegion string
 	// Agreement is the verdict on the tenant's business associate agreement.
 	Agreement Verdict
 	// Gates are the gates the last wave writes, by namespace.

@@ -50,7 +50,7 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	r.resolveRegions(f, p)
 	r.resolveSession(p)
 	r.resolveChannels(p)
-	r.resolveKeys(p)
+	r.resolveKeys(f, p)
 	r.resolveStorage(p)
 	r.resolveAllowlist(p)
 	r.resolveAssociates(f, p)
@@ -117,27 +117,6 @@ func (r *resolved) resolveChannels(p *Plan) {
 		r.closed = append(r.closed, c.CIDRs...)
 	}
 	r.ports = sortedPorts(r.ports)
-}
-
-func (r *resolved) resolveKeys(p *Plan) {
-	e, rules := r.tenant.Spec.Encryption, r.profile.Spec.Keys
-	if !slices.ContainsFunc(rules.AllowedURIs, func(pattern string) bool { return matches(pattern, e.KeyURI) }) {
-		p.find(v1alpha1.SeverityError, CodeKeyURINotAllowed, "spec.encryption.keyURI",
-			"keyURI %s matches none of keys.allowedURIs of profile %s: %s", e.KeyURI, r.profile.Name, strings.Join(rules.AllowedURIs, ", "))
-	}
-	if strings.HasPrefix(e.KeyURI, "local://") && !rules.AllowSoftwareKeys {
-		p.find(v1alpha1.SeverityError, CodeSoftwareKeyNotAllowed, "spec.encryption.keyURI",
-			"keyURI %s is a software key and profile %s has keys.allowSoftwareKeys false: name a key in a KMS", e.KeyURI, r.profile.Name)
-	}
-	limit := rules.MaxRotationPeriod.Value()
-	r.rotation = e.RotationPeriod.Value()
-	if r.rotation > limit {
-		p.find(v1alpha1.SeverityWarning, CodeRotationPeriodCapped, "spec.encryption.rotationPeriod",
-			"rotationPeriod %s is above keys.maxRotationPeriod of profile %s; %s is used", e.RotationPeriod, r.profile.Name, rules.MaxRotationPeriod)
-	}
-	if r.rotation == 0 || r.rotation > limit {
-		r.rotation = limit
-	}
 }
 
 func (r *resolved) resolveStorage(p *Plan) {
@@ -210,27 +189,6 @@ func (r *resolved) resolveRoles(f Facts, p *Plan) {
 
 func expired(g v1alpha1.RoleGrant, now time.Time) bool {
 	return g.ExpiresOn != "" && !now.Before(g.ExpiresOn.Time())
-}
-
-// matches says whether s fits pattern, in which * stands for any run of characters.
-func matches(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == s
-	}
-	first, last := parts[0], parts[len(parts)-1]
-	if !strings.HasPrefix(s, first) || !strings.HasSuffix(s, last) || len(s) < len(first)+len(last) {
-		return false
-	}
-	s = s[len(first) : len(s)-len(last)]
-	for _, part := range parts[1 : len(parts)-1] {
-		_, after, found := strings.Cut(s, part)
-		if !found {
-			return false
-		}
-		s = after
-	}
-	return true
 }
 
 func sortedPorts(ports []v1alpha1.Port) []v1alpha1.Port {

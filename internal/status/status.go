@@ -46,6 +46,10 @@ type Keys struct {
 	Reason string
 	// Message that goes with Reason.
 	Message string
+	// Asked says that the KMS was asked about the key since the operator started, and Region is what it said; empty when
+	// it does not tell.
+	Asked  bool
+	Region string
 }
 
 // Applied is what an apply did.

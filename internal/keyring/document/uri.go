@@ -19,7 +19,13 @@ type KeyRef struct {
 	// Scope is the parameter "scope": "tenant" says that this key serves one tenant alone, so that destroying it
 	// destroys that tenant's data keys and nobody else's. Empty means shared. It is not part of ID.
 	Scope string
+	// Region is the parameter "region": where the key lives. It is part of ID where it helps to find the key. In schemes
+	// whose KMS knows no regions it is somebody's word for it, and not part of ID.
+	Region string
 }
+
+// declared are the schemes in which a region is somebody's word and nothing else.
+var declared = map[string]bool{"vault": true, "kmsv2+unix": true}
 
 // ScopeTenant is the only value of the parameter "scope".
 const ScopeTenant = "tenant"
@@ -29,6 +35,7 @@ const maxURI = 512
 
 var (
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+	regionPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	pathPattern   = regexp.MustCompile(`^[A-Za-z0-9._~:/+=,-]+$`)
 )
 
@@ -56,7 +63,14 @@ func ParseKeyURI(uri string) (KeyRef, error) {
 		return KeyRef{}, fmt.Errorf("scope=%s is unknown; the only scope is %q", Quote(scope), ScopeTenant)
 	}
 	query.Del("scope")
-	return KeyRef{Scheme: scheme, Path: path, Query: query, Scope: scope}, nil
+	region := query.Get("region")
+	if query.Has("region") && !regionPattern.MatchString(region) {
+		return KeyRef{}, fmt.Errorf("region=%s is no name of a region, such as us-east-1", Quote(region))
+	}
+	if declared[scheme] {
+		query.Del("region")
+	}
+	return KeyRef{Scheme: scheme, Path: path, Query: query, Scope: scope, Region: region}, nil
 }
 
 func checkPath(path string) error {

@@ -237,7 +237,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 func split(ref keyring.KeyRef) (mount, key string, err error) {
 	i := strings.LastIndex(ref.Path, "/")
 	if i < 1 || len(ref.Query) > 0 {
-		return "", "", keyring.Errorf(keyring.Unsupported, "expected vault://<mount>/<key> without parameters but scope")
+		return "", "", keyring.Errorf(keyring.Unsupported, "expected vault://<mount>/<key> without parameters but scope and region")
 	}
 	for segment := range strings.SplitSeq(ref.Path, "/") {
 		if !namePattern.MatchString(segment) {

@@ -72,7 +72,7 @@ func TestContract(t *testing.T) {
 	v.CreateKey(t, "transit", "acme")
 	v.CreateKey(t, "transit", "globex")
 	v.CreateKey(t, "team-a/transit", "acme")
-	malformed := []string{"vault://acme", "vault:///acme", "vault://transit/-x", "vault://transit/a:b", "vault://transit/acme?region=x"}
+	malformed := []string{"vault://acme", "vault:///acme", "vault://transit/-x", "vault://transit/a:b", "vault://transit/acme?zone=x"}
 	variants := []keyringtest.Harness{
 		{Variant: "kubernetes login", Provider: asOperator(t, v), Usable: "vault://transit/acme", Other: "vault://transit/globex"},
 		{Variant: "token file", Provider: asRoot(t, v), Usable: "vault://transit/acme", Other: "vault://transit/globex"},
