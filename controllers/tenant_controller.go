@@ -77,6 +77,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	t := &v1alpha1.HIPAATenant{}
 	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
 		r.Placement.forget(req.Name)
+		forgetKeys(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !r.State.Known() {
@@ -128,6 +129,7 @@ type decision struct {
 	facts   compile.Facts
 	plan    *compile.Plan
 	inputs  status.Inputs
+	keys    keyWork
 	written []v1alpha1.ObjectRef
 	before  v1alpha1.HIPAATenantStatus // the status this reconcile began with
 
@@ -142,15 +144,15 @@ func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, 
 		return decision{}, fmt.Errorf("reading facts: %w", err)
 	}
 	d := decision{facts: facts, plan: compile.Check(t, facts)}
-	var keys status.Keys
 	if d.plan.Writable() {
-		if d.facts.Keysets, keys, err = r.makeKeys(ctx, t, d); err != nil {
+		if d.keys, err = r.makeKeys(ctx, t, d); err != nil {
 			return decision{}, err
 		}
+		d.facts.Keysets, d.facts.KeyRegion = d.keys.keysets, d.keys.abroad
 		d.plan = compile.Compile(t, d.facts)
 	}
 	d.inputs = status.Inputs{
-		Tenant: t, Plan: d.plan, Live: facts.Namespaces, Keys: keys,
+		Tenant: t, Plan: d.plan, Live: facts.Namespaces, Keys: d.keys.status,
 		AdmissionProblems: r.State.Admission(), Inventory: d.plan.Refs(), Now: r.Clock.Now(),
 	}
 	return d, nil
@@ -235,8 +237,10 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 		sooner(confirmAfter)
 	}
 	sooner(d.evictAgain)
-	if !d.plan.Next.IsZero() {
-		sooner(max(time.Second, d.plan.Next.Sub(r.Clock.Now())))
+	for _, at := range []time.Time{d.plan.Next, d.keys.next} {
+		if !at.IsZero() {
+			sooner(max(time.Second, at.Sub(r.Clock.Now())))
+		}
 	}
 	return ctrl.Result{RequeueAfter: after}
 }

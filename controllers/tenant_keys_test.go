@@ -22,7 +22,7 @@ func TestKeyRequest(t *testing.T) {
 		h.Spec.Encryption.DataKeys = []v1alpha1.DataKey{{Name: "records"}, {Name: "images"}}
 		h.Status.Keys = []v1alpha1.KeyStatus{{Name: "records", PrimaryVersion: 4}}
 	})
-	d := decision{plan: &compile.Plan{Rotation: 720 * time.Hour}, facts: compile.Facts{Namespaces: map[string]compile.Namespace{
+	d := decision{plan: &compile.Plan{Rotation: 720 * time.Hour, RetireAfter: 2160 * time.Hour, KeyRegions: []string{"us-east-1"}}, facts: compile.Facts{Namespaces: map[string]compile.Namespace{
 		"app":   namespaceFact(namespaceOf("app", "acme", "u-former", v1alpha1.GateQuarantined)),
 		"data":  namespaceFact(namespaceOf("data", "acme", "u-acme", v1alpha1.GateOpen)),
 		"old":   namespaceFact(namespaceOf("old", "birch", "u-birch", v1alpha1.GateOpen)),
@@ -35,7 +35,8 @@ func TestKeyRequest(t *testing.T) {
 		Tenant: "acme", TenantUID: "u-acme", KeyURI: "vault://transit/acme", RotationPeriod: 720 * time.Hour,
 		DataKeys: []string{"records", "images"}, Namespaces: []string{"app", "data"},
 		Keysets: map[string][]byte{"data": []byte("d"), "old": []byte("o")}, PrimaryVersions: map[string]int64{"records": 4},
-		FormerUIDs: []string{"u-former"},
+		FormerUIDs:  []string{"u-former"},
+		RetireAfter: 2160 * time.Hour, Regions: []string{"us-east-1"}, Doubtful: true,
 	}
 	if diff := cmp.Diff(want, keyRequest(subject, d, standing)); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
@@ -94,5 +95,17 @@ func TestKeysetsAreReadLiveWhenTheCacheHasNone(t *testing.T) {
 	r.Live = failingReader{errors.New("no route")}
 	if _, err := r.readKeysets(t.Context(), tenant(), f); err == nil {
 		t.Error("the API server cannot be read and there is no error: missing would be believed")
+	}
+}
+
+// TestStatusNeverForgetsTheHighestVersion: a restored keyset that was found out must not become what is remembered.
+func TestStatusNeverForgetsTheHighestVersion(t *testing.T) {
+	key := func(name string, version int64) v1alpha1.KeyStatus {
+		return v1alpha1.KeyStatus{Name: name, PrimaryVersion: version}
+	}
+	seen := []v1alpha1.KeyStatus{key("images", 2), key("records", 3)}
+	standing := []v1alpha1.KeyStatus{key("records", 2), key("images", 4), key("audio", 1)}
+	if diff := cmp.Diff([]v1alpha1.KeyStatus{key("audio", 1), key("images", 4), key("records", 3)}, highest(seen, standing)); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 }

@@ -108,10 +108,20 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 			r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
 		}
 	}
-	if drifted(t, d) && len(d.written) > 0 {
+	if repaired := d.repaired(); drifted(t, d) && len(repaired) > 0 {
 		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "DriftRepaired", "Reconcile",
-			"brought back in line: %s", describe(d.written))
+			"brought back in line: %s", describe(repaired))
 	}
+	if d.inputs.Err == nil && d.plan.Writable() {
+		r.keysChanged(t, d.keys.changes)
+	}
+}
+
+// repaired is what was written, but for the keysets that have a life of their own.
+func (d decision) repaired() []v1alpha1.ObjectRef {
+	return slices.DeleteFunc(slices.Clone(d.written), func(ref v1alpha1.ObjectRef) bool {
+		return ref.Kind == "Secret" && ref.Name == v1alpha1.SecretKeyset && d.keys.replaced[ref.Namespace]
+	})
 }
 
 // drifted says that what was written was not asked for by a new spec or profile, and is not the rest of an attempt that

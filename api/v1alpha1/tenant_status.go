@@ -113,7 +113,7 @@ type KeyStatus struct {
 	PrimaryVersion int64 `json:"primaryVersion"`
 	// RotatedAt is when the primary version was made.
 	RotatedAt metav1.Time `json:"rotatedAt"`
-	// NextRotation is when it becomes older than the rotation period.
+	// NextRotation is when it is due for replacement: in the last tenth of the rotation period, at a time of its own.
 	NextRotation metav1.Time `json:"nextRotation"`
 	// Assurance is SoftwareKey or KMSWrapped.
 	Assurance string `json:"assurance"`

@@ -26,9 +26,21 @@ func defaultLimits() limits {
 	return limits{timeout: 5 * time.Second, attempts: 3, pause: 100 * time.Millisecond, threshold: 3, coolDown: 30 * time.Second}
 }
 
+// Call is one call to a provider that has ended, with all its attempts.
+type Call struct {
+	// Provider is the scheme, Operation the method in lower case.
+	Provider, Operation string
+	Took                time.Duration
+	// Kind of error; empty when there was none.
+	Kind Kind
+}
+
+// Observe has every call told to f, which must not block. Use it before the Ring is used.
+func (r *Ring) Observe(f func(Call)) { r.observe = f }
+
 // call runs one operation of the key's provider with a deadline, repetitions and the circuit of its endpoint.
 // The error is an *Error whose subject is the key URI.
-func (r *Ring) call(ctx context.Context, ref KeyRef, do func(context.Context, Provider) error) error {
+func (r *Ring) call(ctx context.Context, ref KeyRef, operation string, do func(context.Context, Provider) error) error {
 	p, err := r.provider(ref)
 	if err != nil {
 		return err
@@ -37,7 +49,9 @@ func (r *Ring) call(ctx context.Context, ref KeyRef, do func(context.Context, Pr
 	if err := r.circuits.admit(endpoint); err != nil {
 		return about(ref.URI(), err)
 	}
+	began := r.clock.Now()
 	err = r.attempt(ctx, func(ctx context.Context) error { return do(ctx, p) })
+	r.observe(Call{Provider: ref.Scheme, Operation: operation, Took: r.clock.Since(began), Kind: KindOf(err)})
 	if err != nil && ctx.Err() != nil {
 		r.circuits.forget(endpoint)
 		return &Error{Kind: Unreachable, Subject: ref.URI(), Reason: "given up before the KMS answered", Err: ctx.Err()}

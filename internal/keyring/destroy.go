@@ -5,10 +5,11 @@ import "context"
 // Describe asks the KMS about a key without using it, within the limits of every call. Errors are *Error.
 func (r *Ring) Describe(ctx context.Context, ref KeyRef) (KeyInfo, error) {
 	var info KeyInfo
-	err := r.call(ctx, ref, func(ctx context.Context, p Provider) (err error) {
+	err := r.call(ctx, ref, "describe", func(ctx context.Context, p Provider) (err error) {
 		info, err = p.Describe(ctx, ref)
 		return err
 	})
+	r.looks.heard(ref.URI(), info, err)
 	return info, err
 }
 
@@ -17,7 +18,7 @@ func (r *Ring) Describe(ctx context.Context, ref KeyRef) (KeyInfo, error) {
 // alone, whose data is to be shredded: nothing here asks again.
 func (r *Ring) Destroy(ctx context.Context, ref KeyRef) (Destruction, error) {
 	var done Destruction
-	err := r.call(ctx, ref, func(ctx context.Context, p Provider) (err error) {
+	err := r.call(ctx, ref, "destroy", func(ctx context.Context, p Provider) (err error) {
 		done, err = p.Destroy(ctx, ref)
 		return err
 	})

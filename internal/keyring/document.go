@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
@@ -75,3 +76,5 @@ func foreign(err error) error {
 	}
 	return Errorf(Foreign, "%s; %s", err, leftAlone)
 }
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

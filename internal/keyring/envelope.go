@@ -29,7 +29,7 @@ func (r *Ring) seal(ctx context.Context, ref KeyRef, dek []byte, b Binding) (env
 	//nolint:gosec // no nonce is passed because this cipher makes a random one itself
 	sealed := document.GCM(kek).Seal(nil, nil, dek, b.Bytes())
 	var env envelope
-	err := r.call(ctx, ref, func(ctx context.Context, p Provider) error {
+	err := r.call(ctx, ref, "wrap", func(ctx context.Context, p Provider) error {
 		wrapped, version, err := p.Wrap(ctx, ref, kek, b)
 		env = envelope{sealed: sealed, wrapped: wrapped, kmsVersion: version}
 		return err
@@ -50,7 +50,7 @@ func (r *Ring) open(ctx context.Context, e Entry, b Binding) ([]byte, error) {
 		return nil, err
 	}
 	var kek []byte
-	err = r.call(ctx, ref, func(ctx context.Context, p Provider) (err error) {
+	err = r.call(ctx, ref, "unwrap", func(ctx context.Context, p Provider) (err error) {
 		kek, err = p.Unwrap(ctx, ref, e.Wrapped, b)
 		return err
 	})

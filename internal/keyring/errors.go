@@ -17,6 +17,8 @@ const (
 	Foreign Kind = "Foreign"
 	// Unsupported: the key URI, or another part of the request, cannot be honoured as it is written.
 	Unsupported Kind = "Unsupported"
+	// Misplaced: the key is not in a region the request permits.
+	Misplaced Kind = "Misplaced"
 )
 
 // Error is every error of this package and of the providers. Its text is stable from one attempt to the next,

@@ -178,7 +178,7 @@ func TestForeignByContent(t *testing.T) {
 		}, "another key than in namespace a"},
 		{"wrapping key of another size", func(w *world, b, _ []byte) []byte {
 			k := decode(w.t, b)
-			wrapped, _, err := w.one.Provider.Wrap(w.t.Context(), keyringtest.Ref(w.t, "one://acme"), make([]byte, 16), parseBinding(k.Keys[0].Binding))
+			wrapped, _, err := w.one.versioned.Wrap(w.t.Context(), keyringtest.Ref(w.t, "one://acme"), make([]byte, 16), parseBinding(k.Keys[0].Binding))
 			if err != nil {
 				w.t.Fatal(err)
 			}

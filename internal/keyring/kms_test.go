@@ -3,17 +3,19 @@ package keyring_test
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"sync"
 
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
 )
 
 // kms is a software KMS under a scheme of its own, that can be watched and disturbed.
 type kms struct {
-	keyring.Provider
+	*versioned
 	scheme string
 
 	mu sync.Mutex
@@ -30,7 +32,8 @@ type kms struct {
 }
 
 func newKMS(scheme string, clock *clocktesting.FakePassiveClock) *kms {
-	return &kms{Provider: local.New(&store{keys: map[string][]byte{}}, clock), scheme: scheme}
+	keys := &versioned{Provider: local.New(keyringtest.NewShelf(), clock), current: map[string]int{}}
+	return &kms{versioned: keys, scheme: scheme}
 }
 
 func (k *kms) Scheme() string { return k.scheme }
@@ -57,7 +60,7 @@ func (k *kms) Describe(ctx context.Context, ref keyring.KeyRef) (keyring.KeyInfo
 	if err := k.before(ctx, "Describe "+ref.Path); err != nil {
 		return keyring.KeyInfo{}, err
 	}
-	info, err := k.Provider.Describe(ctx, ref)
+	info, err := k.versioned.Describe(ctx, ref)
 	info.Exists, info.Enabled = true, !k.disabled
 	return info, err
 }
@@ -67,14 +70,14 @@ func (k *kms) Wrap(ctx context.Context, ref keyring.KeyRef, plaintext []byte, b 
 	if err := k.before(ctx, "Wrap "+ref.Path); err != nil {
 		return nil, "", err
 	}
-	return k.Provider.Wrap(ctx, ref, plaintext, b)
+	return k.versioned.Wrap(ctx, ref, plaintext, b)
 }
 
 func (k *kms) Unwrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, b keyring.Binding) ([]byte, error) {
 	if err := k.before(ctx, "Unwrap "+ref.Path); err != nil {
 		return nil, err
 	}
-	plaintext, err := k.Provider.Unwrap(ctx, ref, wrapped, b)
+	plaintext, err := k.versioned.Unwrap(ctx, ref, wrapped, b)
 	k.watch(plaintext)
 	return plaintext, err
 }
@@ -89,31 +92,61 @@ func (k *kms) watch(plaintext []byte) {
 	k.secrets = append(k.secrets, bytes.Clone(plaintext))
 }
 
-// store of software keys in memory.
-type store struct {
-	mu   sync.Mutex
-	keys map[string][]byte
-}
-
-func (s *store) Get(_ context.Context, name string) ([]byte, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key, ok := s.keys[name]
-	return bytes.Clone(key), ok, nil
-}
-
-func (s *store) Create(_ context.Context, name string, key []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.keys[name]; !ok {
-		s.keys[name] = bytes.Clone(key)
+func (k *kms) Rewrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, b keyring.Binding) ([]byte, string, error) {
+	if err := k.before(ctx, "Rewrap "+ref.Path); err != nil {
+		return nil, "", err
 	}
-	return nil
+	return k.versioned.Rewrap(ctx, ref, wrapped, b)
 }
 
-func (s *store) Delete(_ context.Context, name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.keys, name)
-	return nil
+// versioned gives software keys versions: each is a software key of its own, and its number stands in front of what it
+// wrapped.
+type versioned struct {
+	keyring.Provider
+	region string
+
+	mu      sync.Mutex
+	current map[string]int
+}
+
+// rotate gives a key a new version.
+func (v *versioned) rotate(path string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.current[path] = max(1, v.current[path]) + 1
+}
+
+func (v *versioned) version(ref keyring.KeyRef) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return strconv.Itoa(max(1, v.current[ref.Path]))
+}
+
+func at(ref keyring.KeyRef, version string) keyring.KeyRef {
+	ref.Path += "-v" + version
+	return ref
+}
+
+func (v *versioned) Describe(ctx context.Context, ref keyring.KeyRef) (keyring.KeyInfo, error) {
+	info, err := v.Provider.Describe(ctx, at(ref, v.version(ref)))
+	info.Version, info.Region = v.version(ref), v.region
+	return info, err
+}
+
+func (v *versioned) Wrap(ctx context.Context, ref keyring.KeyRef, plaintext []byte, b keyring.Binding) ([]byte, string, error) {
+	version := v.version(ref)
+	wrapped, _, err := v.Provider.Wrap(ctx, at(ref, version), plaintext, b)
+	return append([]byte(version+":"), wrapped...), version, err
+}
+
+func (v *versioned) Unwrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, b keyring.Binding) ([]byte, error) {
+	version, inner, found := bytes.Cut(wrapped, []byte(":"))
+	if !found {
+		return nil, keyring.Errorf(keyring.Foreign, "no version in front")
+	}
+	return v.Provider.Unwrap(ctx, at(ref, string(version)), inner, b)
+}
+
+func (v *versioned) Rewrap(ctx context.Context, ref keyring.KeyRef, wrapped []byte, b keyring.Binding) ([]byte, string, error) {
+	return keyring.RewrapHere(ctx, v, ref, wrapped, b)
 }

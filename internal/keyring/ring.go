@@ -33,6 +33,14 @@ type Request struct {
 	KeyURI     string
 	// RotationPeriod is the age at which a data key is due for replacement; more than 0.
 	RotationPeriod time.Duration
+	// RetireAfter is how long a version still decrypts after its successor was made. 0 never retires.
+	RetireAfter time.Duration
+	// Regions the KMS key may live in, in the words of its KMS. Nil permits any. A region the KMS does not tell is
+	// not held against it.
+	Regions []string
+	// Doubtful has the KMS asked about the key when it has not been lately: the last thing known of the tenant's keys is
+	// that they were not in order.
+	Doubtful bool
 	// DataKeys the tenant wants. A key that is no longer listed stays: data may be encrypted with it.
 	DataKeys []string
 	// Namespaces that must have a keyset.
@@ -54,6 +62,41 @@ type Outcome struct {
 	Keysets map[string][]byte
 	// Keys sorted by name; never key material.
 	Keys []v1alpha1.KeyStatus
+	// Changes that are worth telling once the keysets stand.
+	Changes []Change
+	// Unfinished says that another Ensure has to follow as soon as the keysets stand.
+	Unfinished bool
+	// Next is when to call Ensure again although nothing else happened.
+	Next time.Time
+	// Key is what the KMS last said about the key of KeyURI; nil when it has not been asked since the Ring was made.
+	Key *KeyInfo
+	// Behind counts the entries that an earlier version of the KMS key still wraps.
+	Behind int
+}
+
+// ChangeKind says what happened to a data key.
+type ChangeKind string
+
+const (
+	// Rotated: another version of the data key is primary.
+	Rotated ChangeKind = "Rotated"
+	// Rewrapped: another version of the KMS key wraps the data key, which stays.
+	Rewrapped ChangeKind = "Rewrapped"
+	// RetiredKey: a version must not be used any more.
+	RetiredKey ChangeKind = "Retired"
+	// CaughtUp: a keyset was older than those of the other namespaces and was brought up to them.
+	CaughtUp ChangeKind = "CaughtUp"
+)
+
+// Change of a data key.
+type Change struct {
+	Kind ChangeKind
+	// Namespace it is about; empty when it is about all.
+	Namespace string
+	// Key is the name of the data key.
+	Key string
+	// From and To are versions: of the KMS key for Rewrapped, of the data key for the others.
+	From, To string
 }
 
 // Ring keeps data keys with the help of providers. It holds no key between calls and is safe for concurrent use.
@@ -61,7 +104,9 @@ type Ring struct {
 	clock     clock.PassiveClock
 	providers map[string]Provider
 	circuits  *circuits
+	looks     *looks
 	limits    limits
+	observe   func(Call)
 }
 
 // New returns a Ring. A later provider replaces an earlier one of the same scheme.
@@ -70,7 +115,7 @@ func New(c clock.PassiveClock, providers ...Provider) *Ring {
 }
 
 func newRing(c clock.PassiveClock, l limits, providers ...Provider) *Ring {
-	r := &Ring{clock: c, limits: l, circuits: newCircuits(c, l.threshold, l.coolDown), providers: map[string]Provider{}}
+	r := &Ring{clock: c, limits: l, circuits: newCircuits(c, l.threshold, l.coolDown), looks: newLooks(c), providers: map[string]Provider{}, observe: func(Call) {}}
 	for _, p := range providers {
 		r.providers[p.Scheme()] = p
 	}
@@ -82,13 +127,16 @@ func (r *Ring) schemes() string {
 	return strings.Join(slices.Sorted(maps.Keys(r.providers)), ", ")
 }
 
-// Ensure returns the keysets the tenant must have. A tenant that lacks nothing costs no KMS call: keysets are checked
-// by form and binding, and opened only when something has to be made from them.
+// Ensure returns the keysets the tenant must have. A tenant that lacks nothing costs no KMS call, but for a look
+// at its KMS key that all tenants of the key share, twice an hour: keysets are checked by form and binding, and opened
+// only when something has to be made from them.
 //
 //   - A data key nobody has yet is made. One that some namespaces lack is taken out of a namespace that has it and
 //     sealed anew. Before that, every standing copy of it is opened; copies that differ are Foreign.
 //   - When KeyURI names another key than the one an entry is wrapped with, the entry is wrapped again: taken out with
 //     the old key, sealed under the new one. Data keys, versions and ages stay. The old key must still answer.
+//   - When the KMS key has a new version, what an earlier one wrapped is wrapped anew.
+//   - A data key that is due gets a new version, in steps (see rotate.go). Each call takes one step.
 //   - Versions and states are merged over the namespaces, so that a write which reached some of them is finished.
 //
 // On error nothing may be created or changed. The Outcome then holds what stands and is sound: the keysets of
@@ -106,12 +154,21 @@ func (r *Ring) Ensure(ctx context.Context, req Request) (Outcome, error) {
 	if err != nil {
 		return r.sound(req, standing), err
 	}
-	j := &job{req: req, standing: standing, target: target, made: map[place]envelope{}}
-	j.plan = decide(req, standing, target, r.clock.Now())
-	if err := r.supply(ctx, j); err != nil {
-		return r.sound(req, standing), err
+	j := &job{req: req, standing: standing, made: map[place]envelope{}, rewrapped: map[place]envelope{}}
+	var problem error
+	j.known, problem = r.look(ctx, req, target)
+	j.target = kek{target, j.known.info.Version}
+	j.plan = decide(req, standing, j.target, r.clock.Now())
+	if len(j.plan.lacking) > 0 && KindOf(problem) != Unreachable {
+		problem = nil // the key is looked at again before it is used
 	}
-	return r.outcome(req, j.finish()), nil
+	if problem == nil {
+		problem = r.supply(ctx, j)
+	}
+	if problem != nil {
+		return r.sound(req, standing), problem
+	}
+	return r.planned(j), nil
 }
 
 // check looks at the parts of the request that come from the spec, and finds the key.
@@ -161,13 +218,22 @@ func read(req Request) (map[string]Keyset, error) {
 	return standing, first
 }
 
-// remembered compares what stands with the versions seen before.
+// remembered compares what stands with the versions seen before, and with itself.
 func remembered(req Request, standing map[string]Keyset) error {
 	highest := map[string]int64{}
-	for _, k := range standing {
+	for _, ns := range slices.Sorted(maps.Keys(standing)) {
+		k := standing[ns]
+		primaries := map[string]int64{}
 		for _, e := range k.Keys {
 			if e.State == Primary {
+				primaries[e.Name] = e.Version
 				highest[e.Name] = max(highest[e.Name], e.Version)
+			}
+		}
+		for _, e := range k.Keys {
+			if e.State == Retired && e.Version > primaries[e.Name] {
+				return about(subject(ns), Errorf(Foreign, "key %s: version %d is retired and the older version %d primary; expected no version after the primary to be retired: somebody changed the states; %s",
+					e.Name, e.Version, primaries[e.Name], leftAlone))
 			}
 		}
 	}

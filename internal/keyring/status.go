@@ -18,6 +18,20 @@ func (r *Ring) outcome(req Request, done map[string]finished) Outcome {
 		keysets[ns] = f.keyset
 	}
 	out.Keys = r.status(req, keysets)
+	if target, err := ParseKeyURI(req.KeyURI); err == nil {
+		out.Key = r.looks.known(target)
+	}
+	return out
+}
+
+// planned is the outcome of a job that was done.
+func (r *Ring) planned(j *job) Outcome {
+	out := r.outcome(j.req, j.finish())
+	out.Changes, out.Unfinished, out.Behind = j.plan.changes, j.plan.unfinished, len(j.plan.behind)-len(j.rewrapped)
+	out.Next = j.req.comeBack(r.clock.Now())
+	if next := j.plan.next; !next.IsZero() && next.Before(out.Next) {
+		out.Next = next
+	}
 	return out
 }
 
@@ -35,7 +49,7 @@ func (r *Ring) sound(req Request, standing map[string]Keyset) Outcome {
 // status lists each data key by its primary version. Where namespaces differ in the KMS key or its version, the first
 // namespace by name speaks.
 func (r *Ring) status(req Request, keysets map[string]Keyset) []v1alpha1.KeyStatus {
-	primaries := map[string]Entry{}
+	primaries, versions := map[string]Entry{}, merge(keysets)
 	for _, ns := range slices.Sorted(maps.Keys(keysets)) {
 		for _, e := range keysets[ns].Keys {
 			if best, ok := primaries[e.Name]; e.State == Primary && (!ok || e.Version > best.Version) {
@@ -46,11 +60,12 @@ func (r *Ring) status(req Request, keysets map[string]Keyset) []v1alpha1.KeyStat
 	var out []v1alpha1.KeyStatus
 	for _, name := range slices.Sorted(maps.Keys(primaries)) {
 		e := primaries[name]
+		made := versions[e.ID()].createdAt
 		out = append(out, v1alpha1.KeyStatus{
 			Name: name, Provider: e.Provider, KeyRef: e.KeyRef, KMSKeyVersion: e.KMSKeyVersion,
 			PrimaryVersion: e.Version,
-			RotatedAt:      metav1.NewTime(e.CreatedAt),
-			NextRotation:   metav1.NewTime(e.CreatedAt.Add(req.RotationPeriod)),
+			RotatedAt:      metav1.NewTime(made),
+			NextRotation:   metav1.NewTime(req.due(e.ID(), made)),
 			Assurance:      r.assurance(e.Provider),
 		})
 	}

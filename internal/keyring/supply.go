@@ -11,18 +11,40 @@ import (
 type job struct {
 	req      Request
 	standing map[string]Keyset
-	target   KeyRef
+	known    look
+	target   kek
 	plan     plan
-	// made grows as the KMS answers. It holds ciphertext only.
-	made map[place]envelope
+	// made and rewrapped grow as the KMS answers. They hold ciphertext only.
+	made, rewrapped map[place]envelope
 }
 
 // supply asks the KMS for everything the plan lacks. Nothing lacking, nothing asked.
 func (r *Ring) supply(ctx context.Context, j *job) error {
+	if err := r.makeLacking(ctx, j); err != nil {
+		return err
+	}
+	for _, v := range j.plan.flipped {
+		dek, err := r.takeOut(ctx, j, v)
+		clear(dek)
+		if err != nil {
+			return err
+		}
+	}
+	return r.rewrapBehind(ctx, j)
+}
+
+func (r *Ring) makeLacking(ctx context.Context, j *job) error {
 	if len(j.plan.lacking) == 0 {
 		return nil
 	}
-	if err := r.usable(ctx, j.target); err != nil {
+	info, err := j.known.info, error(nil)
+	if !j.known.fresh {
+		info, err = r.Describe(ctx, j.target.ref)
+	}
+	if err == nil {
+		err = usable(j.req, j.target.ref, info)
+	}
+	if err != nil {
 		return err
 	}
 	for _, v := range slices.SortedFunc(maps.Keys(j.plan.lacking), id.Compare) {
@@ -31,19 +53,6 @@ func (r *Ring) supply(ctx context.Context, j *job) error {
 		}
 	}
 	return nil
-}
-
-// usable asks the KMS whether the key is there, switched on and fit.
-func (r *Ring) usable(ctx context.Context, target KeyRef) error {
-	var info KeyInfo
-	err := r.call(ctx, target, func(ctx context.Context, p Provider) (err error) {
-		info, err = p.Describe(ctx, target)
-		return err
-	})
-	if err == nil && info.Exists && !info.Enabled {
-		err = about(target.URI(), Errorf(Refused, "the key is disabled; enable it, or name another key"))
-	}
-	return err
 }
 
 // makeVersion seals one version of a data key for every namespace that lacks it. The plaintext lives only here.
@@ -57,7 +66,7 @@ func (r *Ring) makeVersion(ctx context.Context, j *job, v id) error {
 	}
 	defer clear(dek)
 	for _, ns := range j.plan.lacking[v] {
-		env, err := r.seal(ctx, j.target, dek, j.req.owner(ns).Binding(v))
+		env, err := r.seal(ctx, j.target.ref, dek, j.req.owner(ns).Binding(v))
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 )
@@ -52,7 +54,7 @@ func shapeOf(t *testing.T, raw []byte) string {
 }
 
 // A write of several namespaces can be interrupted after any of them, and one Secret can be restored from an old backup.
-// Every pair of shapes must come together: the furthest primary stays primary, nothing is lost, nothing un-retired.
+// Every pair of shapes must come together: the furthest version becomes primary, nothing is lost, nothing un-retired.
 func TestNamespacesCatchUp(t *testing.T) {
 	for _, a := range shapes {
 		for _, b := range shapes {
@@ -94,6 +96,9 @@ func merged(a, b string) string {
 		return "P"
 	}
 	primary := max(strings.Index(a, "P"), strings.Index(b, "P"))
+	if newest := max(len(a), len(b)) - 1; newest > primary {
+		primary = newest // it was staged, and stands everywhere once the namespaces have caught up
+	}
 	var out []byte
 	for i := range max(len(a), len(b)) {
 		here := func(s string) byte {
@@ -236,7 +241,7 @@ func TestEveryCallMayFail(t *testing.T) {
 				if diff := cmp.Diff(settled.Keysets, out.Keysets); diff != "" {
 					t.Errorf("outcome differs from what stands:\n%s", diff)
 				}
-				if diff := cmp.Diff(settled.Keys, out.Keys); diff != "" {
+				if diff := cmp.Diff(settled.Keys, out.Keys, cmpopts.IgnoreFields(v1alpha1.KeyStatus{}, "NextRotation")); diff != "" {
 					t.Errorf("keys differ from what stands:\n%s", diff)
 				}
 				w.cleared()

@@ -126,13 +126,13 @@ func TestVaultAway(t *testing.T) {
 	sealed.Store(true)
 	req.Keysets = created.Keysets
 	before := requests.Load()
-	if quiet, err := ring.Ensure(t.Context(), req); err != nil || !cmp.Equal(quiet, created) || requests.Load() != before {
+	if quiet, err := ring.Ensure(t.Context(), req); err != nil || !cmp.Equal(quiet.Keysets, created.Keysets) || requests.Load() != before {
 		t.Errorf("unchanged tenant: %d requests, error %v; expected none and the same outcome", requests.Load()-before, err)
 	}
 	req.Namespaces = []string{"acme-app", "acme-data"}
 	out, err := ring.Ensure(t.Context(), req)
 	keyringtest.Expect(t, err, keyring.Unreachable)
-	if err == nil || !strings.Contains(err.Error(), "Vault is sealed") || !cmp.Equal(out, created) {
+	if err == nil || !strings.Contains(err.Error(), "Vault is sealed") || !cmp.Equal(out.Keysets, created.Keysets) || !cmp.Equal(out.Keys, created.Keys) {
 		t.Errorf("error %v; expected Vault's reason, and what stands untouched", err)
 	}
 	sealed.Store(false)

@@ -23,7 +23,7 @@ type KeyStatusApplyConfiguration struct {
 	PrimaryVersion *int64 `json:"primaryVersion,omitempty"`
 	// RotatedAt is when the primary version was made.
 	RotatedAt *v1.Time `json:"rotatedAt,omitempty"`
-	// NextRotation is when it becomes older than the rotation period.
+	// NextRotation is when it is due for replacement: in the last tenth of the rotation period, at a time of its own.
 	NextRotation *v1.Time `json:"nextRotation,omitempty"`
 	// Assurance is SoftwareKey or KMSWrapped.
 	Assurance *string `json:"assurance,omitempty"`
