@@ -21,6 +21,7 @@ func TestKeyRequest(t *testing.T) {
 		h.Spec.Encryption.KeyURI = "vault://transit/acme"
 		h.Spec.Encryption.DataKeys = []v1alpha1.DataKey{{Name: "records"}, {Name: "images"}}
 		h.Status.Keys = []v1alpha1.KeyStatus{{Name: "records", PrimaryVersion: 4}}
+		h.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionEncryptionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonKMSRefused}}
 	})
 	d := decision{plan: &compile.Plan{Rotation: 720 * time.Hour, RetireAfter: 2160 * time.Hour, KeyRegions: []string{"us-east-1"}}, facts: compile.Facts{Namespaces: map[string]compile.Namespace{
 		"app":   namespaceFact(namespaceOf("app", "acme", "u-former", v1alpha1.GateQuarantined)),

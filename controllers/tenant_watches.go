@@ -31,6 +31,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			return err
 		}
 	}
+	watchKMS(r.Keys)
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	b := ctrl.NewControllerManagedBy(mgr).Named("tenants").
 		For(&v1alpha1.HIPAATenant{}, builder.WithPredicates(changed)).

@@ -82,5 +82,7 @@ func providers(api kubernetes.Interface, o options) (*keyring.Ring, error) {
 		}
 		list = append(list, p)
 	}
-	return keyring.New(now, list...), nil
+	ring := keyring.New(now, list...)
+	ring.Bound(o.concurrency / 4) // three quarters of the workers are left when one KMS does not answer
+	return ring, nil
 }

@@ -20,10 +20,17 @@ type limits struct {
 	// threshold and coolDown of the circuits.
 	threshold int
 	coolDown  time.Duration
+	// lanes is the number of calls under way to one endpoint, a quarter of the tenants that are reconciled side by side;
+	// patience is how long one more waits for an answer to any of them.
+	lanes    int
+	patience time.Duration
 }
 
 func defaultLimits() limits {
-	return limits{timeout: 5 * time.Second, attempts: 3, pause: 100 * time.Millisecond, threshold: 3, coolDown: 30 * time.Second}
+	return limits{
+		timeout: 5 * time.Second, attempts: 3, pause: 100 * time.Millisecond, threshold: 3, coolDown: 30 * time.Second,
+		lanes: 16, patience: 250 * time.Millisecond,
+	}
 }
 
 // Call is one call to a provider that has ended, with all its attempts.
@@ -38,6 +45,9 @@ type Call struct {
 // Observe has every call told to f, which must not block. Use it before the Ring is used.
 func (r *Ring) Observe(f func(Call)) { r.observe = f }
 
+// Bound sets how many calls to one endpoint may be under way, at least 1. Use it before the Ring is used.
+func (r *Ring) Bound(calls int) { r.lanes = newLanes(max(1, calls), r.limits.patience) }
+
 // call runs one operation of the key's provider with a deadline, repetitions and the circuit of its endpoint.
 // The error is an *Error whose subject is the key URI.
 func (r *Ring) call(ctx context.Context, ref KeyRef, operation string, do func(context.Context, Provider) error) error {
@@ -45,10 +55,15 @@ func (r *Ring) call(ctx context.Context, ref KeyRef, operation string, do func(c
 	if err != nil {
 		return err
 	}
-	endpoint := p.Scheme() + " " + p.Endpoint(ref)
+	endpoint := Endpoint{p.Scheme(), p.Endpoint(ref)}
 	if err := r.circuits.admit(endpoint); err != nil {
 		return about(ref.URI(), err)
 	}
+	if !r.lanes.enter(ctx, endpoint) {
+		r.circuits.forget(endpoint)
+		return &Error{Kind: Unreachable, Subject: ref.URI(), Reason: r.unanswered(), Err: ctx.Err()}
+	}
+	defer r.lanes.leave(endpoint)
 	began := r.clock.Now()
 	err = r.attempt(ctx, func(ctx context.Context) error { return do(ctx, p) })
 	r.observe(Call{Provider: ref.Scheme, Operation: operation, Took: r.clock.Since(began), Kind: KindOf(err)})
@@ -74,7 +89,7 @@ func (r *Ring) attempt(ctx context.Context, do func(context.Context) error) erro
 			return nil
 		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return &Error{Kind: Unreachable, Reason: fmt.Sprintf("no answer within %s", r.limits.timeout), Err: err}
+			return &Error{Kind: Unreachable, Reason: r.unanswered(), Err: err}
 		}
 		if kind := KindOf(err); n == r.limits.attempts || ctx.Err() != nil || (kind != "" && kind != Unreachable) {
 			return err
@@ -86,6 +101,10 @@ func (r *Ring) attempt(ctx context.Context, do func(context.Context) error) erro
 		pause *= 4
 	}
 }
+
+// unanswered is said of a call that took too long, and of one that was turned away because others take too long: the
+// tenant's status does not change between the two.
+func (r *Ring) unanswered() string { return fmt.Sprintf("no answer within %s", r.limits.timeout) }
 
 // wait returns false when ctx ends, or is due to end, before d has passed.
 func wait(ctx context.Context, d time.Duration) bool {

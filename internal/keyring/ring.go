@@ -104,6 +104,7 @@ type Ring struct {
 	clock     clock.PassiveClock
 	providers map[string]Provider
 	circuits  *circuits
+	lanes     *lanes
 	looks     *looks
 	limits    limits
 	observe   func(Call)
@@ -115,7 +116,10 @@ func New(c clock.PassiveClock, providers ...Provider) *Ring {
 }
 
 func newRing(c clock.PassiveClock, l limits, providers ...Provider) *Ring {
-	r := &Ring{clock: c, limits: l, circuits: newCircuits(c, l.threshold, l.coolDown), looks: newLooks(c), providers: map[string]Provider{}, observe: func(Call) {}}
+	r := &Ring{
+		clock: c, limits: l, providers: map[string]Provider{}, observe: func(Call) {},
+		circuits: newCircuits(c, l.threshold, l.coolDown), lanes: newLanes(l.lanes, l.patience), looks: newLooks(c),
+	}
 	for _, p := range providers {
 		r.providers[p.Scheme()] = p
 	}
