@@ -141,7 +141,7 @@ func (v *client) send(ctx context.Context, r request, out any) error {
 		return nil
 	}
 	if resp.StatusCode != http.StatusOK {
-		return &answer{status: resp.StatusCode, reason: reason(answerBody[:n], r.token)}
+		return refusal(resp.StatusCode, answerBody[:n], r.token)
 	}
 	if out == nil {
 		return nil
@@ -206,17 +206,17 @@ func (b *secretBody) Close() error {
 	return nil
 }
 
-// reason joins Vault's error texts. Should one repeat the token, it is cut out.
-func reason(body []byte, token string) string {
+// refusal joins Vault's error texts. Should one repeat the token, it is cut out.
+func refusal(status int, body []byte, token string) *answer {
 	var e struct {
 		Errors []string `json:"errors"`
 	}
 	if json.Unmarshal(body, &e) != nil {
-		return ""
+		return &answer{status: status}
 	}
 	text := strings.Join(e.Errors, "; ")
 	if token != "" {
 		text = strings.ReplaceAll(text, token, "[token]")
 	}
-	return text
+	return &answer{status: status, reason: text, missing: status == http.StatusNotFound && e.Errors != nil && text == ""}
 }

@@ -15,6 +15,9 @@ import (
 type answer struct {
 	status int
 	reason string
+	// missing says that there is no such thing at a path that Vault knows. Of an unknown path it says so in words, and
+	// others say it in a form of their own.
+	missing bool
 }
 
 func (a *answer) Error() string {
@@ -28,6 +31,12 @@ func (a *answer) Error() string {
 func is(err error, status int) bool {
 	a, ok := errors.AsType[*answer](err)
 	return ok && a.status == status
+}
+
+// gone tells whether Vault says that a key does not exist.
+func gone(err error) bool {
+	a, ok := errors.AsType[*answer](err)
+	return ok && a.missing
 }
 
 // misfits are the engine's words for a ciphertext that was not made by this key for this context.

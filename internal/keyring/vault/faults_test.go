@@ -112,6 +112,22 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// Only Vault's own word for a missing key says that a key is gone. A mount that is not there, or a proxy that knows no such
+// path, says nothing about the key.
+func TestGoneIsNotMerelyNotFound(t *testing.T) {
+	ref := keyringtest.Ref(t, "vault://transit/acme")
+	for body, gone := range map[string]bool{
+		`{"errors":[]}`: true,
+		`{"errors":["no handler for route \"transit/keys/acme\". route entry not found."]}`: false,
+		`{}`: false, `null`: false, "": false, "<html>not found</html>": false,
+	} {
+		done, err := answering(t, 404, body).Destroy(t.Context(), ref)
+		if gone && (err != nil || done.Method == "") || !gone && keyring.KindOf(err) != keyring.Refused {
+			t.Errorf("404 %s: %+v, error %v; expected that the key is gone: %t", body, done, err, gone)
+		}
+	}
+}
+
 // Success without substance is not success.
 func TestEmptyAnswers(t *testing.T) {
 	p, ref := answering(t, 200, `{"data":{}}`), keyringtest.Ref(t, "vault://transit/acme")

@@ -215,7 +215,7 @@ func (p *Provider) Destroy(ctx context.Context, ref keyring.KeyRef) (keyring.Des
 	}
 	path := mount + "/keys/" + key
 	err = p.client.do(ctx, http.MethodGet, path, nil, nil)
-	if is(err, http.StatusNotFound) {
+	if gone(err) {
 		return keyring.Destruction{Method: "there is no such transit key any more"}, nil
 	}
 	if err == nil {
