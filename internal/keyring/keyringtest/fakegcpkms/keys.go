@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Key of the fake.
@@ -75,6 +76,14 @@ func (f *KMS) SetState(uri string, number int, state kmspb.CryptoKeyVersion_Cryp
 		return
 	}
 	k.versions[number-1].State = state
+}
+
+// Schedule the end of a version, as somebody may have done before.
+func (f *KMS) Schedule(uri string, number int, at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v := f.keys[strings.TrimPrefix(uri, "gcpkms://")].versions[number-1]
+	v.State, v.DestroyTime = kmspb.CryptoKeyVersion_DESTROY_SCHEDULED, timestamppb.New(at)
 }
 
 // Remove forgets a key.
