@@ -31,6 +31,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - --metrics-bind-address={{ if .Values.metrics.enabled }}:{{ int .Values.metrics.port }}{{ else }}0{{ end }}
 - --health-probe-bind-address=:8081
 {{- include "hipaa-tenant-operator.vaultArgs" . }}
+{{- if .Values.kmsPlugins.volume }}
+- --kms-plugin-dir=/run/kms
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
