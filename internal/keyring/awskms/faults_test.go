@@ -111,6 +111,21 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	keyringtest.Expect(t, err, keyring.Refused)
 }
 
+// Go follows no redirect of a body it cannot send twice, and the SDK's it cannot, today. The client does not rely on that.
+func TestClientFollowsNoRedirects(t *testing.T) {
+	s := httptest.NewServer(http.RedirectHandler("https://elsewhere.invalid/", http.StatusTemporaryRedirect))
+	t.Cleanup(s.Close)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := withoutRedirects(&http.Transport{}).Do(req)
+	if err != nil || resp.StatusCode != http.StatusTemporaryRedirect {
+		t.Fatalf("%v, error %v; expected the redirect itself", resp, err)
+	}
+	_ = resp.Body.Close()
+}
+
 // One attempt: who repeats, and how often, is for the Ring to say.
 func TestOneAttempt(t *testing.T) {
 	requests := 0
