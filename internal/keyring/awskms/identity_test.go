@@ -120,3 +120,15 @@ func TestNoCredentials(t *testing.T) {
 		everything(t, New(clock.RealClock{}), ref(t, anyKey), keyring.Refused, "/there/is/none")
 	})
 }
+
+// Making a client asks nobody: not even where AWS_DEFAULTS_MODE=auto would have the SDK ask the instance for its region.
+func TestMakingAClientAsksNobody(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the metadata service was asked") }))
+	t.Cleanup(s.Close)
+	t.Setenv("AWS_DEFAULTS_MODE", "auto")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", s.URL)
+	if _, err := New(clock.RealClock{}).backend(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+}
