@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,21 +16,26 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/shred"
 )
 
-// destroyKey has the KMS destroy the i-th key in status.shred, when it is proven to serve nobody else. The proof is made
-// twice: before the key is marked as doomed, and after. Whoever comes between is seen by the second, and whoever comes
-// later sees the mark (see beingShredded).
+// destroyKey has the KMS destroy the i-th key in status.shred, when it is proven to be the tenant's and to serve nobody else.
+// The second proof is made twice: before the key is marked as doomed, and after. Whoever comes between is seen by the
+// second, and whoever comes later sees the mark (see beingShredded).
 func (r *TenantReconciler) destroyKey(ctx context.Context, t *v1alpha1.HIPAATenant, i int, e estate) error {
 	k := t.Status.Shred.Keys[i]
 	begun := k.Outcome == v1alpha1.ShredDestroying
-	name, stands, err := r.look(ctx, k)
+	name, info, err := r.look(ctx, k)
 	if err != nil {
 		return err
 	}
 	if !begun {
-		if err := r.servesNobodyElse(ctx, t, e, name); err != nil {
+		err := r.opensCopies(ctx, k, e, info)
+		if err == nil {
+			err = r.servesNobodyElse(ctx, t, e, name)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -42,28 +49,58 @@ func (r *TenantReconciler) destroyKey(ctx context.Context, t *v1alpha1.HIPAATena
 	if err == nil {
 		err = r.askToDestroy(ctx, t, i, name.Ref)
 	}
-	if h, waits := errors.AsType[*hold](err); waits && h.reason != v1alpha1.ReasonKMSUnreachable && (stands || !begun) {
+	if h, waits := errors.AsType[*hold](err); waits && h.reason != v1alpha1.ReasonKMSUnreachable && (info.Enabled || !begun) {
 		return cmp.Or(r.unmark(ctx, t, i), err) // it was not destroyed, for certain
 	}
 	return err
 }
 
-// look asks the KMS what the key is. Stands says that it can be used now. One that was never marked and does not exist is
-// not reported as destroyed: the operator may be looking in the wrong place.
-func (r *TenantReconciler) look(ctx context.Context, k v1alpha1.ShreddedKey) (name shred.Name, stands bool, err error) {
+// look asks the KMS what the key is. The info is empty for a key that is gone. One that was never marked and does not exist
+// is not reported as destroyed: the operator may be looking in the wrong place.
+func (r *TenantReconciler) look(ctx context.Context, k v1alpha1.ShreddedKey) (name shred.Name, info keyring.KeyInfo, err error) {
 	ref, err := keyring.ParseKeyURI(k.KeyURI)
 	if err != nil {
-		return name, false, kmsHold(k, err)
+		return name, info, kmsHold(k, err)
 	}
-	info, err := r.Keys.Describe(ctx, ref)
+	info, err = r.Keys.Describe(ctx, ref)
 	if err == nil && !info.Exists {
 		err = keyring.Errorf(keyring.Refused, "there is no such key")
 	}
 	begun := k.Outcome == v1alpha1.ShredDestroying
-	if err != nil && (!begun || keyring.KindOf(err) == keyring.Unreachable) {
-		return name, false, kmsHold(k, err)
+	switch {
+	case err != nil && (!begun || keyring.KindOf(err) == keyring.Unreachable):
+		return name, info, kmsHold(k, err)
+	case err != nil:
+		info = keyring.KeyInfo{}
+	case begun && info.ID != k.ID:
+		return name, info, holdf(v1alpha1.ReasonForeignKeyMaterial, retryRefused,
+			"%s leads to %s, and was %s when its destruction began: it is not touched. Let it lead there again, or set spec.deletionPolicy to Retain", k.KeyURI, info.ID, k.ID)
 	}
-	return shred.Name{Ref: ref, ID: cmp.Or(info.ID, k.ID), Known: true}, err == nil && info.Enabled, nil
+	return shred.Name{Ref: ref, ID: cmp.Or(info.ID, k.ID), Known: true}, info, nil
+}
+
+// opensCopies proves that the key is the one which wraps the tenant's data keys: an alias may have been moved, a key made
+// anew under its name, or the operator may be looking into another KMS. A key that is due to go already opens nothing, and
+// is destroyed by nobody here.
+func (r *TenantReconciler) opensCopies(ctx context.Context, k v1alpha1.ShreddedKey, e estate, info keyring.KeyInfo) error {
+	if !info.DestroyedAt.IsZero() {
+		return nil
+	}
+	for _, ns := range slices.Sorted(maps.Keys(e.copies)) {
+		keyset, err := document.Parse(e.copies[ns].Data[v1alpha1.KeysetKey])
+		if err != nil {
+			return err // it could be read a moment ago
+		}
+		for _, entry := range keyset.Keys {
+			if entry.Provider+"://"+entry.KeyRef != k.KeyURI {
+				continue
+			}
+			if err := r.Keys.Opens(ctx, entry); err != nil {
+				return kmsHold(k, fmt.Errorf("it has to open key %s version %d in namespace %s first, which it wrapped: %w", entry.Name, entry.Version, ns, err))
+			}
+		}
+	}
+	return nil
 }
 
 // askToDestroy is the one place where a key in a KMS is destroyed.

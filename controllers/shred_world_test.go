@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"testing"
@@ -26,6 +27,7 @@ type fakeKMS struct {
 	destroyed []string
 	describe  map[string]error // by path
 	destroy   error
+	unwrap    error
 	onDestroy func()
 	later     time.Duration // until a destruction takes effect
 }
@@ -51,13 +53,20 @@ func (k *fakeKMS) Describe(_ context.Context, ref keyring.KeyRef) (keyring.KeyIn
 }
 
 func (k *fakeKMS) Wrap(_ context.Context, ref keyring.KeyRef, plaintext []byte, _ keyring.Binding) ([]byte, string, error) {
-	_, err := k.find(ref)
-	return append([]byte("w"), plaintext...), "1", err
+	id, err := k.find(ref)
+	return append([]byte(id+":"), plaintext...), "1", err
 }
 
 func (k *fakeKMS) Unwrap(_ context.Context, ref keyring.KeyRef, wrapped []byte, _ keyring.Binding) ([]byte, error) {
-	_, err := k.find(ref)
-	return bytes.TrimPrefix(wrapped, []byte("w")), err
+	id, err := k.find(ref)
+	if err := cmp.Or(k.unwrap, err); err != nil {
+		return nil, err
+	}
+	plaintext, its := bytes.CutPrefix(wrapped, []byte(id+":"))
+	if !its {
+		return nil, keyring.Errorf(keyring.Foreign, "another key wrapped it")
+	}
+	return plaintext, nil
 }
 
 func (k *fakeKMS) Rewrap(_ context.Context, ref keyring.KeyRef, wrapped []byte, _ keyring.Binding) ([]byte, string, error) {

@@ -145,6 +145,51 @@ func TestShredWaits(t *testing.T) {
 	}
 }
 
+// TestANameThatLeadsElsewhere: an alias that was moved, or a key that was made anew under the old name, is not the key whose
+// end was asked for. To destroy it would harm whoever it serves, and leave the true one.
+func TestANameThatLeadsElsewhere(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hinder, mend func(*fakeKMS)
+		reason, says string
+	}{
+		"before the shred": {
+			func(k *fakeKMS) { k.ids["acme"] = "k3" }, func(k *fakeKMS) { k.ids["acme"] = "k1" },
+			v1alpha1.ReasonForeignKeyMaterial, "another key wrapped it",
+		},
+		"after the KMS was asked": {
+			func(k *fakeKMS) { k.destroy = keyring.Errorf(keyring.Unreachable, "no answer") },
+			func(k *fakeKMS) { k.destroy, k.ids["acme"] = nil, "k3" },
+			v1alpha1.ReasonForeignKeyMaterial, "leads to k3, and was k1 when its destruction began",
+		},
+		"gone before the proof is complete": {
+			func(k *fakeKMS) { k.unwrap = keyring.Errorf(keyring.Unreachable, "no answer") }, func(k *fakeKMS) { k.unwrap = nil },
+			v1alpha1.ReasonKMSUnreachable, "no answer",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newShredWorld(t, ownKey, nil)
+			tc.hinder(w.kms)
+			w.turn(t)
+			if name == "after the KMS was asked" {
+				tc.mend(w.kms)
+				w.turn(t)
+				tc.mend = func(k *fakeKMS) { k.ids["acme"] = "k1" }
+			}
+			if reason, message := w.ready(t); reason != tc.reason || !strings.Contains(message, tc.says) {
+				t.Errorf("Ready is %s: %s", reason, message)
+			}
+			if len(w.kms.destroyed) > 0 || w.done(t) || !w.keyset(t) {
+				t.Fatalf("destroyed %v, let go: %t, keyset stands: %t", w.kms.destroyed, w.done(t), w.keyset(t))
+			}
+			tc.mend(w.kms)
+			w.turn(t)
+			if !slices.Equal(w.kms.destroyed, []string{"k1"}) || !w.done(t) || w.stone(t).Outcome != v1alpha1.Shredded {
+				t.Errorf("mended: destroyed %v, let go: %t", w.kms.destroyed, w.done(t))
+			}
+		})
+	}
+}
+
 // TestShredIsStopped at the last moment: by the policy, or by abandoning. What was asked for before is told, and no more.
 func TestShredIsStopped(t *testing.T) {
 	retain := func(h *v1alpha1.HIPAATenant) { h.Spec.DeletionPolicy = v1alpha1.DeletionRetain }

@@ -1,6 +1,10 @@
 package keyring
 
-import "context"
+import (
+	"context"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
+)
 
 // Describe asks the KMS about a key without using it, within the limits of every call. Errors are *Error.
 func (r *Ring) Describe(ctx context.Context, ref KeyRef) (KeyInfo, error) {
@@ -23,6 +27,18 @@ func (r *Ring) Destroy(ctx context.Context, ref KeyRef) (Destruction, error) {
 		return err
 	})
 	return done, err
+}
+
+// Opens tells whether an entry opens with the key it names, for the place it says it belongs to; the caller has checked
+// that. Errors are *Error, Foreign when it is another key.
+func (r *Ring) Opens(ctx context.Context, e Entry) error {
+	b, err := document.ParseBinding(e.Binding)
+	if err != nil {
+		return Errorf(Foreign, "%s", err)
+	}
+	dek, err := r.open(ctx, e, b)
+	clear(dek)
+	return err
 }
 
 // Assurance of keys of a scheme, see Provider.
