@@ -16,7 +16,7 @@ import (
 const unwrapHelp = `Open the data keys of a tenant with your own KMS identity, and say which of them open.
 
 The keyset is read with your kubeconfig, or from a file. Each entry costs one KMS call, made as you: Vault with the token
-in $VAULT_TOKEN or --vault-token-file, AWS with the SDK's default chain. No key is printed: a fingerprint tells whether two
+in $VAULT_TOKEN or --vault-token-file, AWS and Azure with their SDKs' default chains. No key is printed: a fingerprint tells whether two
 namespaces hold the same key.
 
 With --reveal, one data key is printed in base64 and nothing else; it opens everything that was encrypted with it.

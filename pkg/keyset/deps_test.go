@@ -17,6 +17,8 @@ const (
 // own lists what each package may need of this project's own, besides what document needs.
 var own = map[string][]string{
 	"awskeys":   {providers + "awskms", providers + "wire"},
+	"azurekeys": {providers + "azurekeyvault", providers + "wire"},
+	"kmsv2keys": {providers + "kmsv2", providers + "wire"},
 	"localkeys": nil,
 	"vaultkeys": {providers + "vault", providers + "wire"},
 }

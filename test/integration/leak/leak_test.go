@@ -2,15 +2,19 @@ package leak
 
 import (
 	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
@@ -63,7 +67,7 @@ var _ = Describe("the bytes of keys", Ordered, func() {
 		change(ctx, "beta", func(t *v1alpha1.HIPAATenant) {
 			t.Spec.Namespaces = append(t.Spec.Namespaces, v1alpha1.TenantNamespace{Name: "beta-more"})
 		})
-		Eventually(state(ctx, "beta", v1alpha1.ConditionEncryptionReady)).WithTimeout(time.Minute).Should(Equal("Unknown/" + v1alpha1.ReasonKMSUnreachable))
+		Eventually(state(ctx, "beta", v1alpha1.ConditionEncryptionReady)).Should(Equal("Unknown/" + v1alpha1.ReasonKMSUnreachable))
 		operate(ctx, vault.Address)
 		awaitReady(ctx, "beta")
 
@@ -77,6 +81,43 @@ var _ = Describe("the bytes of keys", Ordered, func() {
 		Expect(admin.Create(ctx, fixture.Tenant("soft", software))).To(Succeed())
 		awaitReady(ctx, "soft")
 		known.collect(ctx)
+	})
+
+	It("are opened for a person who may, and not shown", func(ctx SpecContext) {
+		plugin := filepath.Join(dir, "kubectl-hipaa")
+		build := exec.CommandContext(ctx, "go", "build", "-race", "-o", plugin, "../../../cmd/kubectl-hipaa")
+		text, err := build.CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(text))
+		for tenant, entries := range map[string]int{"alpha": 9, "soft": 2} {
+			unwrap := exec.CommandContext(ctx, plugin, "unwrap", tenant, "--kubeconfig", testCluster.Kubeconfig(), "--vault-address", vault.Address)
+			unwrap.Env = append(os.Environ(), "VAULT_TOKEN="+vault.Root)
+			text, err := unwrap.CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), string(text))
+			Expect(strings.Count(string(text), " yes ")).To(BeNumerically(">=", entries), string(text))
+			Expect(newScanner(known.secrets).find(text)).To(BeEmpty())
+		}
+	})
+
+	// The pod of the example is admitted where such pods run: by the policies and by Pod Security at level restricted.
+	It("reach the pod of the example", func(ctx SpecContext) {
+		text, err := os.ReadFile("../../../config/samples/keyset-consumer/deployment.yaml")
+		Expect(err).NotTo(HaveOccurred())
+		account, deployment := &corev1.ServiceAccount{}, &appsv1.Deployment{}
+		parts := strings.Split(string(text), "\n---\n")
+		Expect(parts).To(HaveLen(2))
+		Expect(yaml.UnmarshalStrict([]byte(parts[0]), account)).To(Succeed())
+		Expect(yaml.UnmarshalStrict([]byte(parts[1]), deployment)).To(Succeed())
+		account.Namespace, deployment.Namespace = "alpha", "alpha"
+		Expect(admin.Create(ctx, account)).To(Succeed())
+		Expect(admin.Create(ctx, deployment)).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
+			g.Expect(deployment.Status.Replicas).To(BeEquivalentTo(1), "%+v", deployment.Status.Conditions)
+		}).Should(Succeed())
+		var pods corev1.PodList
+		Expect(admin.List(ctx, &pods, client.InNamespace("alpha"), client.MatchingLabels{"app": "keyset-consumer"})).To(Succeed())
+		Expect(pods.Items).To(HaveLen(1))
+		Expect(pods.Items[0].Spec.Containers[0].EnvFrom).NotTo(BeEmpty()) // HIPAA_TENANT comes from there
 	})
 
 	It("are nowhere they do not belong", func(ctx SpecContext) {

@@ -4,6 +4,7 @@ package leak
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,7 +36,7 @@ var (
 
 func TestLeak(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "leak")
 }
@@ -66,7 +67,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			Expect(operators[n-1].Stop(10 * time.Second)).To(Succeed())
 		}
 	})
-}, NodeTimeout(3*time.Minute))
+}, NodeTimeout(5*time.Minute))
 
 var _ = AfterEach(func() {
 	if n := len(operators); n > 0 && CurrentSpecReport().Failed() {
@@ -133,6 +134,9 @@ func state(ctx context.Context, name, kind string) func() string {
 func awaitReady(ctx context.Context, names ...string) {
 	GinkgoHelper()
 	for _, name := range names {
-		Eventually(state(ctx, name, v1alpha1.ConditionReady)).Should(Equal("True/"+v1alpha1.ReasonReady), name)
+		Eventually(state(ctx, name, v1alpha1.ConditionReady)).Should(Equal("True/"+v1alpha1.ReasonReady), func() string {
+			t := &v1alpha1.HIPAATenant{}
+			return fmt.Sprintf("%s: %v %v", name, admin.Get(ctx, client.ObjectKey{Name: name}, t), t.Status.Conditions)
+		})
 	}
 }
