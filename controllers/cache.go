@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -17,7 +18,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 )
 
-// CacheOptions says what the operator watches: its own kinds, nodes, network policies and role bindings, and of everything
+// CacheOptions says what the operator watches: its own kinds, nodes, storage classes, network policies and role bindings, and of everything
 // else only what carries its label or one of its fixed names, without bodies. A Secret or ConfigMap of another name is
 // never read, and RBAC forbids it.
 func CacheOptions() cache.Options {
@@ -33,6 +34,7 @@ func CacheOptions() cache.Options {
 	}
 	maps.Copy(byObject, map[client.Object]cache.ByObject{
 		&corev1.Node{}:                {Transform: stripNode},
+		&storagev1.StorageClass{}:     {Transform: stripClass},
 		&corev1.Namespace{}:           {Label: owned, Transform: apply.Strip},
 		&networkingv1.NetworkPolicy{}: {Transform: stripOwn},
 		&corev1.ResourceQuota{}:       {Label: managed, Transform: apply.Strip},

@@ -19,6 +19,7 @@ type ClusterState struct {
 	mu       sync.RWMutex
 	problems []string
 	nodes    *compile.Survey
+	classes  map[string]compile.StorageClass
 	atRest   *atrest.Verdict
 	changed  chan event.GenericEvent
 }
@@ -28,11 +29,11 @@ func NewClusterState() *ClusterState {
 	return &ClusterState{changed: make(chan event.GenericEvent, 16)}
 }
 
-// Known says that the policies and the nodes have been looked at. Before that nothing can be said of any tenant.
+// Known says that the policies, the nodes and the storage classes have been looked at. Before that nothing can be said of any tenant.
 func (s *ClusterState) Known() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.problems != nil && s.nodes != nil
+	return s.problems != nil && s.nodes != nil && s.classes != nil
 }
 
 // Admission lists what is wrong with the admission policies; empty when nothing is.
@@ -78,6 +79,24 @@ func (s *ClusterState) setNodes(nodes *compile.Survey) (moved []string) {
 		s.announce()
 	}
 	return before.Moved(nodes)
+}
+
+// StorageClasses are those that exist; nil before they were looked at. Nobody changes what it returns.
+func (s *ClusterState) StorageClasses() map[string]compile.StorageClass {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.classes
+}
+
+// setStorageClasses takes a map that is not nil and that nobody changes any more.
+func (s *ClusterState) setStorageClasses(classes map[string]compile.StorageClass) {
+	s.mu.Lock()
+	same := s.classes != nil && maps.Equal(s.classes, classes)
+	s.classes = classes
+	s.mu.Unlock()
+	if !same {
+		s.announce()
+	}
 }
 
 // AtRest is how API servers store Secrets; nil before that was observed. Nobody changes what it returns.

@@ -21,20 +21,22 @@ func announcements(s *ClusterState) int {
 	}
 }
 
-func TestClusterStateIsKnownOnceBothWereLookedAt(t *testing.T) {
-	nodes, policies := NewClusterState(), NewClusterState()
-	if nodes.Known() || len(nodes.Admission()) != 0 || nodes.Nodes() != nil {
-		t.Error("something is known before anything was looked at")
+func TestClusterStateIsKnownOnceAllWasLookedAt(t *testing.T) {
+	looks := []func(*ClusterState){
+		func(s *ClusterState) { s.setAdmission([]string{}) },
+		func(s *ClusterState) { s.setNodes(ready(map[string]int{})) },
+		func(s *ClusterState) { s.setStorageClasses(map[string]compile.StorageClass{}) },
 	}
-	nodes.setNodes(ready(map[string]int{}))
-	policies.setAdmission([]string{})
-	if nodes.Known() || policies.Known() {
-		t.Error("the state is known although only the nodes, or only the policies, were looked at")
-	}
-	nodes.setAdmission([]string{})
-	policies.setNodes(ready(map[string]int{}))
-	if !nodes.Known() || !policies.Known() {
-		t.Error("the state is unknown although nodes and policies were looked at; none of either is an answer too")
+	for mask := range 1 << len(looks) {
+		s := NewClusterState()
+		for i, look := range looks {
+			if mask&(1<<i) != 0 {
+				look(s)
+			}
+		}
+		if want := mask == 1<<len(looks)-1; s.Known() != want {
+			t.Errorf("known: %t after the looks %03b; none of each is an answer too, and all have to be looked at", s.Known(), mask)
+		}
 	}
 }
 
@@ -65,6 +67,11 @@ func TestClusterStateAnnouncesChanges(t *testing.T) {
 		{"still", func() { s.setNodes(&compile.Survey{Disputed: map[string][]string{"a": {"n"}}}) }, 0},
 		{"another instead", func() { s.setNodes(&compile.Survey{Disputed: map[string][]string{"a": {"m"}}}) }, 1},
 		{"none any more", func() { s.setNodes(ready(map[string]int{})) }, 1},
+		{"the storage classes are looked at", func() { s.setStorageClasses(map[string]compile.StorageClass{}) }, 1},
+		{"there are still none", func() { s.setStorageClasses(map[string]compile.StorageClass{}) }, 0},
+		{"one is made", func() { s.setStorageClasses(map[string]compile.StorageClass{"a": {Encryption: compile.CustomerKey}}) }, 1},
+		{"it is the same", func() { s.setStorageClasses(map[string]compile.StorageClass{"a": {Encryption: compile.CustomerKey}}) }, 0},
+		{"it is made anew", func() { s.setStorageClasses(map[string]compile.StorageClass{"a": {Encryption: compile.NotEncrypted}}) }, 1},
 	} {
 		step.do()
 		if got := announcements(s); got != step.want {

@@ -48,6 +48,7 @@ func besieged(t *testing.T, objects ...client.Object) *siege {
 	state := NewClusterState()
 	state.setAdmission([]string{})
 	state.setNodes(&compile.Survey{})
+	state.setStorageClasses(map[string]compile.StorageClass{})
 	s.EmergencyReconciler = &EmergencyReconciler{
 		Client: s.store, Live: s.store, Applier: apply.New(s.store.cached(), s.store, v1alpha1.OperatorName), State: state,
 		Recorder: s.recorder, Clock: clocktesting.NewFakePassiveClock(noon.Add(time.Minute)),

@@ -158,6 +158,7 @@ func reconciler(s *store) (*TenantReconciler, *events.FakeRecorder) {
 	state := NewClusterState()
 	state.setAdmission([]string{})
 	state.setNodes(&compile.Survey{Ready: map[string]int{fixture.Region: 1}})
+	state.setStorageClasses(map[string]compile.StorageClass{})
 	c := s.cached()
 	return &TenantReconciler{
 		Client: c, Live: s, Applier: apply.New(c, s, v1alpha1.OperatorName), State: state, Recorder: recorder, Placement: placementOver(c, state),

@@ -26,6 +26,7 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 	f := compile.Facts{
 		AdmissionEnforced: len(r.State.Admission()) == 0,
 		Nodes:             r.State.Nodes(),
+		StorageClasses:    r.State.StorageClasses(),
 		AtRest:            r.State.AtRest(),
 		OperatorNamespace: r.OperatorNamespace,
 		Now:               r.Clock.Now(),

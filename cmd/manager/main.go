@@ -123,6 +123,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		policies,
 		emergencies,
 		&controllers.NodeReconciler{Client: mgr.GetClient(), State: state, Placement: placement},
+		&controllers.StorageClassReconciler{Client: mgr.GetClient(), State: state},
 		&controllers.AssociateReconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}},
 	} {
 		if err := c.SetupWithManager(mgr); err != nil {

@@ -22,6 +22,12 @@ const (
 	CodeRotationPeriodCapped = "RotationPeriodCapped"
 	// CodeStorageClassNotAllowed: a storage class is not in the profile's list.
 	CodeStorageClassNotAllowed = "StorageClassNotAllowed"
+	// CodeStorageClassMissing: a storage class does not exist, and the profile requires a customer's key of it.
+	CodeStorageClassMissing = "StorageClassMissing"
+	// CodeStorageClassNotCustomerKey: a storage class is not known to encrypt with a customer's key, as the profile requires.
+	CodeStorageClassNotCustomerKey = "StorageClassNotCustomerKey"
+	// CodeStorageClassNotEncrypted: a storage class that claims may name does not ask for encryption.
+	CodeStorageClassNotEncrypted = "StorageClassNotEncrypted"
 	// CodeAllowlistTooWide: an allowlist entry is wider than the profile permits.
 	CodeAllowlistTooWide = "AllowlistTooWide"
 	// CodeAllowlistSubtracted: link-local and metadata addresses were taken out of an allowlist entry.

@@ -28,6 +28,8 @@ type Facts struct {
 	Nodes *Survey
 	// AtRest is how the API servers store Secrets; nil when that was not observed (yet).
 	AtRest *atrest.Verdict
+	// StorageClasses that exist, by name; nil when they were not read.
+	StorageClasses map[string]StorageClass
 	// Pods that are bound and have not ended, and Volumes that are claimed: at least those in the tenant's namespaces.
 	Pods    []Pod
 	Volumes []Volume

@@ -51,7 +51,7 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	r.resolveSession(p)
 	r.resolveChannels(p)
 	r.resolveKeys(f, p)
-	r.resolveStorage(p)
+	r.resolveStorage(f, p)
 	r.resolveAllowlist(p)
 	r.resolveAssociates(f, p)
 	r.resolveMailbox(p)
@@ -119,7 +119,8 @@ func (r *resolved) resolveChannels(p *Plan) {
 	r.ports = sortedPorts(r.ports)
 }
 
-func (r *resolved) resolveStorage(p *Plan) {
+func (r *resolved) resolveStorage(f Facts, p *Plan) {
+	defer r.judgeClasses(f, p)
 	if r.profile.Spec.StorageClasses != nil {
 		r.classes = slices.Sorted(slices.Values(r.profile.Spec.StorageClasses.Allowed))
 	}

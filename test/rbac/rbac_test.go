@@ -68,6 +68,7 @@ func TestNoWildcardsAndNoEscalation(t *testing.T) {
 func TestOperatorIsLimitedToNames(t *testing.T) {
 	looks := map[string][]string{
 		"nodes": {"get", "list", "watch"}, "pods": {"get", "list", "watch"}, "persistentvolumes": {"list", "watch"},
+		"storageclasses": {"list", "watch"},
 	}
 	named := map[string]bool{"secrets": true, "configmaps": true, "clusterroles": true}
 	for _, rule := range roles(t, "operator.yaml")["ClusterRole "+v1alpha1.OperatorName] {
