@@ -90,40 +90,40 @@ func (w *AtRestWatch) look(ctx context.Context) time.Duration {
 	}
 	apiServers.WithLabelValues("running").Set(float64(len(o.servers)))
 	apiServers.WithLabelValues("observed").Set(float64(atrest.Observed(o.servers, o.samples)))
-	verdict, sure := conclude(o, err)
+	verdict := conclude(o, err)
 	if verdict.State == atrest.StateUnknown {
 		ctrl.LoggerFrom(ctx).Info("how API servers store Secrets could not be observed", "why", verdict.Message, "error", err, "trouble", o.trouble)
 	}
-	return w.take(ctx, verdict, sure)
+	return w.take(ctx, verdict)
 }
 
-// conclude is the verdict on what a look found, and whether another look would find the same.
-func conclude(o observation, err error) (verdict atrest.Verdict, sure bool) {
+// conclude is the verdict on what a look found.
+func conclude(o observation, err error) atrest.Verdict {
 	switch {
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-		return atrest.Verdict{State: atrest.StateUnknown, Message: "not observed: " + err.Error() + "; grant the operator what config/rbac/operator.yaml does, " +
-			"or, where the API servers' metrics are closed, attest 164.312(a)(2)(iv)"}, true
+		return atrest.Verdict{State: atrest.StateUnknown, Message: "not observed: the operator may not; grant it what config/rbac/operator.yaml does, " +
+			"or, where the API servers' metrics are closed, attest 164.312(a)(2)(iv)"}
 	case err != nil:
-		return atrest.Verdict{State: atrest.StateUnknown, Message: "not observed: the API servers did not answer the operator's probe"}, false
+		return atrest.Verdict{State: atrest.StateUnknown, Message: "not observed: the API servers did not answer the operator's probe"}
 	}
-	verdict = atrest.Judge(o.servers, o.samples)
-	return verdict, verdict.State != atrest.StateUnknown
+	return atrest.Judge(o.servers, o.samples)
 }
 
-// take publishes a verdict, unless it is but a look that failed while the last verdict still holds.
-func (w *AtRestWatch) take(ctx context.Context, verdict atrest.Verdict, sure bool) time.Duration {
-	now := w.Clock.Now()
-	if verdict.State != atrest.StateUnknown {
+// take publishes a verdict, unless it is but a look that failed while the last verdict still holds. One that is refused is
+// no different: an API server that has just started refuses everything until it has read its roles.
+func (w *AtRestWatch) take(ctx context.Context, verdict atrest.Verdict) time.Duration {
+	now, failed := w.Clock.Now(), verdict.State == atrest.StateUnknown
+	if !failed {
 		w.holds = now.Add(w.grace(true))
 		atRestObserved.Set(float64(now.Unix()))
 	}
-	if sure || !now.Before(w.holds) {
+	if !failed || !now.Before(w.holds) {
 		w.publish(ctx, verdict)
 	}
-	if sure {
-		return w.Interval
+	if failed {
+		return w.retry()
 	}
-	return w.retry()
+	return w.Interval
 }
 
 // publish says a verdict to all tenants, once, and records a change as an event of the operator: it is one matter, however

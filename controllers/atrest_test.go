@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,24 +34,22 @@ func TestAFailedLookIsNoPass(t *testing.T) {
 	for _, step := range []struct {
 		after   time.Duration
 		verdict atrest.Verdict
-		sure    bool
 		says    string
 		next    time.Duration
 	}{
-		{0, failed, false, "", time.Minute}, // as the status says from before
-		{time.Minute, failed, false, "", time.Minute},
-		{time.Minute, failed, false, "no answer", time.Minute},
-		{time.Minute, good, true, "observed", 10 * time.Minute},
-		{10 * time.Minute, failed, false, "observed", time.Minute},
-		{14 * time.Minute, failed, false, "observed", time.Minute},
-		{time.Minute, failed, false, "no answer", time.Minute},
-		{time.Minute, good, true, "observed", 10 * time.Minute},
-		{10 * time.Minute, bad, true, "plaintext", 10 * time.Minute},
-		{10 * time.Minute, good, true, "observed", 10 * time.Minute},
-		{time.Minute, failed, true, "no answer", 10 * time.Minute}, // refused: another look would be, too
+		{0, failed, "", time.Minute}, // as the status says from before
+		{time.Minute, failed, "", time.Minute},
+		{time.Minute, failed, "no answer", time.Minute},
+		{time.Minute, good, "observed", 10 * time.Minute},
+		{10 * time.Minute, failed, "observed", time.Minute},
+		{14 * time.Minute, failed, "observed", time.Minute},
+		{time.Minute, failed, "no answer", time.Minute},
+		{time.Minute, good, "observed", 10 * time.Minute},
+		{10 * time.Minute, bad, "plaintext", 10 * time.Minute},
+		{10 * time.Minute, good, "observed", 10 * time.Minute},
 	} {
 		now.Step(step.after)
-		if next := w.take(t.Context(), step.verdict, step.sure); next != step.next {
+		if next := w.take(t.Context(), step.verdict); next != step.next {
 			t.Errorf("%s after %s: the next look in %s, want %s", step.verdict.State, step.after, next, step.next)
 		}
 		says := ""
@@ -78,7 +77,7 @@ func TestAVerdictIsToldOnce(t *testing.T) {
 		{bad, nil},
 		{good, []string{"Normal EncryptionAtRest kms: observed: x"}},
 	} {
-		w.take(t.Context(), step.verdict, true)
+		w.take(t.Context(), step.verdict)
 		if diff := cmp.Diff(step.want, told(recorder)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
@@ -116,15 +115,15 @@ func TestConclude(t *testing.T) {
 		o    observation
 		err  error
 		want atrest.State
-		sure bool
+		says string
 	}{
-		"may not read metrics": {observation{}, forbidden, atrest.StateUnknown, true},
-		"no answer":            {observation{}, errors.New("timeout"), atrest.StateUnknown, false},
-		"none sampled":         {observation{servers: []string{"a"}}, nil, atrest.StateUnknown, false},
-		"in plaintext":         {observation{servers: []string{"a"}, samples: []atrest.Sample{{Writers: []string{""}}}}, nil, atrest.StateNotEncrypted, true},
+		"may not read metrics": {observation{}, forbidden, atrest.StateUnknown, "the operator may not; grant it"},
+		"no answer":            {observation{}, errors.New("timeout"), atrest.StateUnknown, "did not answer"},
+		"none sampled":         {observation{servers: []string{"a"}}, nil, atrest.StateUnknown, "not all of the API servers"},
+		"in plaintext":         {observation{servers: []string{"a"}, samples: []atrest.Sample{{Writers: []string{""}}}}, nil, atrest.StateNotEncrypted, "plaintext"},
 	} {
-		if v, sure := conclude(c.o, c.err); v.State != c.want || sure != c.sure {
-			t.Errorf("%s: %s, sure %t; want %s, %t", name, v.State, sure, c.want, c.sure)
+		if v := conclude(c.o, c.err); v.State != c.want || !strings.Contains(v.Message, c.says) {
+			t.Errorf("%s: %s, %q; want %s, %q", name, v.State, v.Message, c.want, c.says)
 		}
 	}
 }

@@ -3,13 +3,10 @@
 package atrest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
@@ -36,11 +34,14 @@ const tenant = "acme"
 // password is what the tenant's own Secret holds.
 const password = "correct horse battery staple"
 
-var binary string
+var (
+	binary string
+	socket string // of a KMS v2 plugin
+)
 
 func TestAtRest(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyTimeout(2 * time.Minute) // other suites run at the same time
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "encryption at rest")
 }
@@ -51,14 +52,14 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(os.RemoveAll, dir)
 	binary, err = operator.Build(ctx, dir, "-race")
 	Expect(err).NotTo(HaveOccurred())
-}, NodeTimeout(3*time.Minute))
+	socket = keyringtest.StartKMSPlugin(GinkgoTB()).Socket
+}, NodeTimeout(5*time.Minute))
 
 // bed is a control plane with an operator on it.
 type bed struct {
 	cluster *cluster.Cluster
 	admin   client.Client
 	dir     string
-	config  string // the file of the encryption configuration
 	running *operator.Operator
 }
 
@@ -66,14 +67,8 @@ type bed struct {
 func start(ctx context.Context, configuration string) *bed {
 	GinkgoHelper()
 	b := &bed{dir: GinkgoT().TempDir()}
-	b.config = filepath.Join(b.dir, "encryption.yaml")
-	var args []string
-	if configuration != "" {
-		b.configure(configuration)
-		args = append(args, "--encryption-provider-config="+b.config)
-	}
 	var err error
-	b.cluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true, APIServerArgs: args})
+	b.cluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true, EncryptionConfig: configuration})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() {
@@ -88,16 +83,23 @@ func start(ctx context.Context, configuration string) *bed {
 	return b
 }
 
-func (b *bed) configure(configuration string) {
+// wake is how soon a changed configuration is told: API servers take seconds to start, and a probe that failed is repeated.
+const wake = 2 * time.Minute
+
+// restart gives the API server another configuration, as an administrator does.
+func (b *bed) restart(ctx context.Context, configuration string) {
 	GinkgoHelper()
-	Expect(os.WriteFile(b.config, []byte(configuration), 0o600)).To(Succeed())
+	Expect(b.cluster.StopComponent(cluster.APIServer)).To(Succeed())
+	Expect(b.cluster.SetEncryptionConfig(configuration)).To(Succeed())
+	Expect(b.cluster.StartComponent(ctx, cluster.APIServer)).To(Succeed())
 }
 
 // operate runs the operator until the spec ends.
-func (b *bed) operate(ctx context.Context, args ...string) {
+func (b *bed) operate(ctx context.Context, o operator.Options) {
 	GinkgoHelper()
 	var err error
-	b.running, err = operator.Start(ctx, b.cluster, operator.Options{Binary: binary, Dir: b.dir, Args: append(args, "--leader-elect=false")})
+	o.Binary, o.Dir, o.Args = binary, b.dir, append(o.Args, "--leader-elect=false")
+	b.running, err = operator.Start(ctx, b.cluster, o)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() {
@@ -137,6 +139,14 @@ func (b *bed) tenant(ctx context.Context) *v1alpha1.HIPAATenant {
 	return t
 }
 
+// canary is what the operator last wrote to see how it is stored.
+func (b *bed) canary(ctx context.Context) string {
+	GinkgoHelper()
+	s := &corev1.Secret{}
+	Expect(b.admin.Get(ctx, client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SecretCanary}, s)).To(Succeed())
+	return string(s.Data["canary"])
+}
+
 // finding is severity and message of the tenant's finding of that code; empty when it has none.
 func (b *bed) finding(ctx context.Context, code string) string {
 	GinkgoHelper()
@@ -170,28 +180,14 @@ func (b *bed) states(ctx context.Context) []string {
 
 func labelOf(m *dto.Metric) string { return m.GetLabel()[0].GetValue() }
 
-// stored is what lies in etcd of a Secret. etcd is asked itself, past every API server.
-func (b *bed) stored(ctx context.Context, namespace, name string) []byte {
-	GinkgoHelper()
-	question, err := json.Marshal(map[string][]byte{"key": []byte("/registry/secrets/" + namespace + "/" + name)})
-	Expect(err).NotTo(HaveOccurred())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.cluster.EtcdEndpoint()+"/v3/kv/range", bytes.NewReader(question))
-	Expect(err).NotTo(HaveOccurred())
-	response, err := http.DefaultClient.Do(request)
-	Expect(err).NotTo(HaveOccurred())
-	defer response.Body.Close()
-	var answer struct {
-		KVs []struct{ Value []byte } `json:"kvs"`
-	}
-	Expect(json.NewDecoder(response.Body).Decode(&answer)).To(Succeed())
-	Expect(answer.KVs).To(HaveLen(1), "%s/%s in etcd", namespace, name)
-	return answer.KVs[0].Value
-}
-
 // lies says how a Secret lies in etcd: its content in plaintext, or behind the prefix of a transformer.
 func (b *bed) lies(ctx context.Context, namespace, name string) string {
 	GinkgoHelper()
-	raw := string(b.stored(ctx, namespace, name))
+	key := "/registry/secrets/" + namespace + "/" + name
+	values, err := b.cluster.Stored(ctx, key)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(values).To(HaveKey(key))
+	raw := string(values[key])
 	content := &corev1.Secret{}
 	Expect(b.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, content)).To(Succeed())
 	Expect(content.Data).NotTo(BeEmpty())
