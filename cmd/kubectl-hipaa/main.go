@@ -47,6 +47,6 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(policies(), unwrap())
+	c.AddCommand(emergency(), policies(), unwrap())
 	return c
 }

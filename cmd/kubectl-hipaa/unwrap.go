@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"os"
 	"slices"
@@ -31,8 +30,8 @@ const unwrapExample = `  # do all keys of a tenant open, in every namespace?
   kubectl hipaa unwrap -n acme-health-app --name records --reveal | decrypt-backup`
 
 type unwrapOptions struct {
+	connection
 	tenant, namespace, file string
-	kubeconfig, context     string
 	operatorNamespace       string
 	name                    string
 	version                 int64
@@ -63,8 +62,7 @@ func unwrap() *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", "open the keyset of this namespace alone")
 	f.StringVarP(&o.file, "filename", "f", "", "open the keyset.json in this file; no cluster is asked")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default $KUBECONFIG, then ~/.kube/config)")
-	f.StringVar(&o.context, "context", "", "context of the kubeconfig")
+	o.connection.flags(c)
 	f.StringVar(&o.operatorNamespace, "operator-namespace", v1alpha1.OperatorNamespace, "namespace of the operator, where the software keys of local:// are")
 	f.StringVar(&o.name, "name", "", "only the data key of this name (default all; with --reveal, default)")
 	f.Int64Var(&o.version, "version", 0, "only this version (default all; with --reveal, the primary one)")
@@ -105,10 +103,7 @@ func (o *unwrapOptions) check() error {
 }
 
 func (o *unwrapOptions) run(c *cobra.Command) error {
-	ctx := c.Context()
-	if ctx == nil {
-		ctx = context.Background()
-	}
+	ctx := contextOf(c)
 	found, kms, err := o.find(ctx)
 	if err != nil {
 		return err

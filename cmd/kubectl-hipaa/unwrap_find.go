@@ -11,7 +11,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -56,12 +55,6 @@ func (o *unwrapOptions) find(ctx context.Context) ([]keyset.Document, keyset.ByP
 	kms[local.Scheme] = keyring.Unwrapper{Provider: local.New(local.NewSecrets(clients, o.operatorNamespace), clock.RealClock{})}
 	documents, err := o.read(ctx, config, clients)
 	return documents, kms, err
-}
-
-func (o *unwrapOptions) config() (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context}).ClientConfig()
 }
 
 // read reads the keyset of one namespace, or those of all of a tenant's, and checks that they belong there.

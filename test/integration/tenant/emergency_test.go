@@ -3,6 +3,8 @@ package tenant
 import (
 	"context"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
@@ -120,6 +123,30 @@ var _ = Describe("an EmergencyAccess", Ordered, func() {
 		Eventually(active(ctx, "stray")).Should(Equal("False/NotPossible"))
 	})
 
+	It("is asked for, approved, listed and ended from the command line", func(ctx SpecContext) {
+		tool := commandLine(ctx)
+		asked, err := tool(asker, "request", name, "--reason", "INC-4712 queue stuck", "--name", "cli", "--duration", "30m")
+		Expect(err).NotTo(HaveOccurred(), asked)
+		Expect(asked).To(ContainSubstring("kubectl hipaa emergency approve cli"))
+		_, err = tool(asker, "request", name, "--reason", "INC-4712 queue stuck", "--duration", "30h")
+		Expect(err).To(HaveOccurred())
+		denied, err := tool(asker, "request", name, "--reason", "INC-4713 too long", "--duration", "3h", "--wait", "20s")
+		Expect(err).To(MatchError("exit status 2"), denied)
+		Expect(denied).To(ContainSubstring("above emergencyAccess.maxDuration 2h"))
+		refused, err := tool(asker, "approve", "cli")
+		Expect(err).To(MatchError("exit status 1"), refused)
+		approved, err := tool(officer, "approve", "cli")
+		Expect(err).NotTo(HaveOccurred(), approved)
+		Expect(approved).To(ContainSubstring(asker + " may enter tenant " + name + " as Operator for 1800s"))
+		Eventually(active(ctx, "cli")).Should(Equal("True/Granted"))
+		listed, err := tool(officer, "list", name)
+		Expect(err).NotTo(HaveOccurred(), listed)
+		Expect(listed).To(MatchRegexp(`cli +` + name + ` +Operator +` + asker + ` +` + officer + ` +Granted +\d{4}-.*INC-4712`))
+		ended, err := tool(officer, "end", "cli")
+		Expect(err).NotTo(HaveOccurred(), ended)
+		Eventually(func() []string { return emergencyBindings(ctx, name) }).Should(BeEmpty())
+	})
+
 	It("ends within 5 s of its time, with the operator running and after a restart, whatever the tenant's spec says", func(ctx SpecContext) {
 		ask(ctx, "running", "1m")
 		ask(ctx, "restarted", "1m")
@@ -151,6 +178,28 @@ var _ = Describe("an EmergencyAccess", Ordered, func() {
 		AddReportEntry("expiry after a restart, from its start", time.Since(began).String())
 	})
 })
+
+// commandLine builds kubectl-hipaa, and returns what runs its command emergency as a person.
+func commandLine(ctx context.Context) func(person string, args ...string) (string, error) {
+	GinkgoHelper()
+	root, err := cluster.RepositoryRoot()
+	Expect(err).NotTo(HaveOccurred())
+	tool := filepath.Join(dir, "kubectl-hipaa")
+	build := exec.CommandContext(ctx, "go", "build", "-o", tool, "./cmd/kubectl-hipaa")
+	build.Dir = root
+	text, err := build.CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "%s", text)
+	return func(person string, args ...string) (string, error) {
+		var groups []string
+		if person == officer {
+			groups = []string{"security-officers"}
+		}
+		kubeconfig := filepath.Join(dir, person+".kubeconfig")
+		Expect(testCluster.WriteKubeconfig(kubeconfig, testCluster.User(person, groups...))).To(Succeed())
+		out, err := exec.CommandContext(ctx, tool, append([]string{"emergency", "--kubeconfig", kubeconfig}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+}
 
 // access reads an EmergencyAccess.
 func access(ctx context.Context, name string) *v1alpha1.EmergencyAccess {
