@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,6 +35,10 @@ type EmergencyReconciler struct {
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
 	Audit    audit.Trail
+
+	// granted has the accesses this process saw granted, by name, for the record of their revocation: when an access is
+	// deleted, the garbage collector may have taken its bindings already.
+	granted sync.Map
 }
 
 // Reconcile opens or closes one access. The end is written down before the access begins, so that a crash in between
@@ -129,20 +134,28 @@ func (r *EmergencyReconciler) close(ctx context.Context, e *v1alpha1.EmergencyAc
 	return r.conclude(ctx, e, v, nil)
 }
 
-// revoked takes away what a deleted access left behind. The garbage collector does the same, a moment later.
+// revoked takes away what a deleted access left behind. The garbage collector does the same.
 func (r *EmergencyReconciler) revoked(ctx context.Context, name string) error {
-	tenant := ""
+	tenant, reason := "", "the object was deleted"
 	err := r.prune(ctx, name, func(b *rbacv1.RoleBinding) bool {
 		tenant = b.Labels[v1alpha1.LabelTenant]
 		return true
 	})
-	if err == nil && tenant != "" {
-		r.Audit(ctx, audit.Record{
-			Time: r.Clock.Now(), Actor: "see the API server's audit log", Tenant: tenant, Action: "EmergencyAccessRevoked",
-			Subject: "EmergencyAccess " + name, Reason: "the object was deleted",
-		})
+	if err != nil {
+		return err
 	}
-	return err
+	if known, granted := r.granted.LoadAndDelete(name); granted {
+		e := known.(*v1alpha1.EmergencyAccess) //nolint:errcheck // nothing else is stored
+		tenant, reason = string(e.Spec.Tenant), "the object was deleted while it let in "+e.Annotations[v1alpha1.AnnotationRequestedBy]
+	}
+	if tenant == "" {
+		return nil
+	}
+	r.Audit(ctx, audit.Record{
+		Time: r.Clock.Now(), Actor: "see the API server's audit log", Tenant: tenant, Action: "EmergencyAccessRevoked",
+		Subject: "EmergencyAccess " + name, Reason: reason,
+	})
+	return nil
 }
 
 // prune deletes RoleBindings of an access.
@@ -192,8 +205,16 @@ func (r *EmergencyReconciler) conclude(ctx context.Context, e *v1alpha1.Emergenc
 	for _, n := range namespaces {
 		want.Namespaces = append(want.Namespaces, v1alpha1.Name(n))
 	}
-	if err := r.writeStatus(ctx, e, want); err != nil || was == v.Reason {
+	if err := r.writeStatus(ctx, e, want); err != nil {
 		return err
+	}
+	if v.Active {
+		r.granted.Store(e.Name, e.DeepCopy())
+	} else {
+		r.granted.Delete(e.Name)
+	}
+	if was == v.Reason {
+		return nil
 	}
 	r.tell(ctx, e, v, now)
 	return nil

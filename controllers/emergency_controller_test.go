@@ -183,6 +183,33 @@ func TestEmergencyIsRevokedByDeletion(t *testing.T) {
 	}
 }
 
+// The garbage collector may be the first to take the bindings of a deleted access.
+func TestEmergencyRevocationIsRecordedAnyway(t *testing.T) {
+	s := besieged(t)
+	if _, err := s.reconcile(t); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []client.Object{s.access(t), &rbacv1.RoleBinding{}} {
+		var err error
+		if o.GetName() == "" {
+			err = s.store.DeleteAllOf(t.Context(), o, client.InNamespace("acme-app"))
+		} else {
+			err = s.store.Delete(t.Context(), o)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if _, err := s.reconcile(t); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.taken; len(got) != 2 || got[1].Action != "EmergencyAccessRevoked" || got[1].Tenant != "acme" || !strings.Contains(got[1].Reason, "let in ana") {
+		t.Errorf("audit %+v; want granted, and revoked once", got)
+	}
+}
+
 // A namespace that left the tenant is left by the access as well.
 func TestEmergencyFollowsTheNamespaces(t *testing.T) {
 	s := besieged(t)
