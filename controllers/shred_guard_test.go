@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
@@ -61,6 +63,7 @@ func TestAKeyThatServesAnybodyElseStands(t *testing.T) {
 		"with a parameter nobody takes":         {others: []client.Object{another("fake://acme?scope=Tenant")}, says: "tenant birch names it"},
 		"by an alias":                           {others: []client.Object{another("fake://alias/acme")}, says: "tenant birch names it as fake://alias/acme"},
 		"by an alias that is not told":          {others: []client.Object{another("fake://alias/acme")}, blind: "alias/acme", says: "whether that is the same key cannot be told"},
+		"by a name that is not told":            {others: []client.Object{another("fake://nameless")}, says: "tenant birch names it as fake://nameless"},
 		"by a name that leads nowhere":          {others: []client.Object{another("fake://nowhere")}, says: "no key nowhere"},
 		"its status names it":                   {others: []client.Object{another("fake://other", status("alias/acme"))}, says: "tenant birch names it"},
 		"for its backups":                       {others: []client.Object{another("fake://other", func(h *v1alpha1.HIPAATenant) { h.Status.FormerKeys = []string{"fake://acme"} })}, says: "copies from former times"},
@@ -100,6 +103,10 @@ func TestAKeyThatServesAnybodyElseStands(t *testing.T) {
 			if reason != v1alpha1.ReasonKeyShared || !strings.Contains(message, tc.says) {
 				t.Errorf("Ready is %s: %s; want it to say %q", reason, message, tc.says)
 			}
+			first := w.subject(t).ResourceVersion
+			if w.turn(t); w.subject(t).ResourceVersion != first {
+				t.Error("the key is marked and unmarked, which holds the other back, while the other's need is known")
+			}
 			w.edit(t, func(h *v1alpha1.HIPAATenant) { h.Spec.Encryption.KeyURI = "fake://acme" })
 			w.turn(t)
 			if w.keyset(t) || len(w.kms.destroyed) > 0 || w.stone(t).Outcome != v1alpha1.WrappedCopiesDeleted {
@@ -130,9 +137,16 @@ func TestATenantThatComesBetween(t *testing.T) {
 			if err := w.Delete(t.Context(), another(uri)); err != nil {
 				t.Fatal(err)
 			}
-			asked := false
+			asked, late := false, *another(uri)
 			w.kms.onDestroy = func() {
 				asked = true
+				w.r.Client = interceptor.NewClient(w.cached(), interceptor.Funcs{
+					List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
+				}) // its cache does not show the mark yet
+				work, err := w.r.makeKeys(t.Context(), &late, decision{plan: &compile.Plan{}})
+				if err != nil || work.status.Reason != v1alpha1.ReasonKeyBeingShredded {
+					t.Errorf("keys are made for another tenant: %+v, %v", work.status, err)
+				}
 				for what, r := range map[string]*TenantReconciler{"this process": w.r, "its successor": successor(w)} {
 					problem, err := r.beingShredded(t.Context(), another(uri))
 					if err != nil || problem == nil || problem.Reason != v1alpha1.ReasonKeyBeingShredded || !strings.Contains(problem.Message, "tenant acme") {
@@ -148,6 +162,20 @@ func TestATenantThatComesBetween(t *testing.T) {
 				t.Errorf("the KMS was asked: %t, let go: %t", asked, w.done(t))
 			}
 		})
+	}
+}
+
+// TestAKeysetOfAnother in the tenant's namespace is neither deleted nor left behind unsaid.
+func TestAKeysetOfAnother(t *testing.T) {
+	w := newShredWorld(t, ownKey, nil)
+	secret := fetch(t, w.store, "acme", v1alpha1.SecretKeyset, &corev1.Secret{})
+	secret.Data[v1alpha1.KeysetKey] = keysetOf(t, w.r.Keys, "birch", "birch", "fake://other")
+	if err := w.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	w.turn(t)
+	if reason, message := w.ready(t); reason != v1alpha1.ReasonForeignKeyMaterial || len(w.kms.destroyed) > 0 || !w.keyset(t) {
+		t.Errorf("Ready is %s: %s; destroyed %v, keyset stands: %t", reason, message, w.kms.destroyed, w.keyset(t))
 	}
 }
 

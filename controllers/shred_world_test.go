@@ -102,7 +102,7 @@ const ownKey = "fake://acme?scope=tenant"
 
 func newShredWorld(t *testing.T, uri string, change func(*v1alpha1.HIPAATenant), objects ...client.Object) shredWorld {
 	t.Helper()
-	kms := &fakeKMS{ids: map[string]string{"acme": "k1", "alias/acme": "k1", "other": "k2"}, gone: map[string]bool{}, describe: map[string]error{}}
+	kms := &fakeKMS{ids: map[string]string{"acme": "k1", "alias/acme": "k1", "other": "k2", "nameless": ""}, gone: map[string]bool{}, describe: map[string]error{}}
 	ring := keyring.New(clocktesting.NewFakePassiveClock(noon), kms)
 	subject := leaving(func(h *v1alpha1.HIPAATenant) {
 		h.Spec.DeletionPolicy, h.Spec.Encryption.KeyURI = v1alpha1.DeletionShred, uri

@@ -151,14 +151,16 @@ func (r *TenantReconciler) intend(ctx context.Context, t *v1alpha1.HIPAATenant, 
 	next.Keys = shred.Keys(shred.Evidence{
 		KeyURI: t.Spec.Encryption.KeyURI, Used: e.used, Former: e.former, Recorded: t.Status.Shred,
 	})
-	first := t.Status.Shred == nil
-	if err := r.remember(ctx, t, next); err != nil {
+	if t.Status.Shred != nil {
+		return r.remember(ctx, t, next)
+	}
+	s := status.Hold(t, v1alpha1.ReasonShredding, "the shred is confirmed and has begun", r.Clock.Now())
+	s.Shred = next
+	if err := r.writeStatus(ctx, t, s); err != nil {
 		return err
 	}
-	if first {
-		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "ShredStarted", "Delete", "confirmed by annotation %s: %d KMS keys and %d wrapped copies",
-			v1alpha1.AnnotationConfirmShred, len(next.Keys), len(e.copies))
-	}
+	r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "ShredStarted", "Delete", "confirmed by annotation %s: %d KMS keys and %d wrapped copies",
+		v1alpha1.AnnotationConfirmShred, len(next.Keys), len(e.copies))
 	return nil
 }
 
