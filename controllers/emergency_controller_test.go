@@ -146,6 +146,25 @@ func TestEmergencyIsNotProlongedByACrash(t *testing.T) {
 	}
 }
 
+// An access that fails in one namespace, however often, ends in the others when its time is over.
+func TestEmergencyThatFailsEndsOnTime(t *testing.T) {
+	s := besieged(t, namespaceOf("acme-full", "acme", "u-acme", v1alpha1.GateOpen))
+	s.store.fail["patch RoleBinding acme-full/hipaa-emergency-inc"] = errors.New("exceeded quota")
+	backoff := emergencyBackoff()
+	for range 100 {
+		if _, err := s.reconcile(t); err == nil || len(s.bound(t)) == 0 {
+			t.Fatalf("%v, bound %v; want some, and an error", err, s.bound(t))
+		}
+		if after := backoff.When(requestFor("inc")); after > latest {
+			t.Fatalf("tried again after %s; want at most %s", after, latest)
+		}
+	}
+	s.Clock = clocktesting.NewFakePassiveClock(noon.Add(time.Hour + time.Minute))
+	if _, err := s.reconcile(t); err != nil || len(s.bound(t)) != 0 {
+		t.Errorf("at its end: %v, bound %v; want nothing left", err, s.bound(t))
+	}
+}
+
 func TestEmergencyWaitsForTheAdmissionPolicies(t *testing.T) {
 	s := besieged(t)
 	s.State.setAdmission([]string{"ValidatingAdmissionPolicy hipaatenant-emergency: Missing"})

@@ -2,11 +2,14 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -28,7 +31,17 @@ func (r *EmergencyReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			}
 			return nil
 		})).
+		WithOptions(controller.Options{RateLimiter: emergencyBackoff()}).
 		Complete(r)
+}
+
+// latest is how long after its end an access may last while writes fail, for as long as the operator runs.
+const latest = 10 * time.Second
+
+// emergencyBackoff is how soon a failed attempt is repeated. The default grows to a quarter of an hour: an access that could
+// not be opened in one namespace, say for a quota on RoleBindings, would outlast its end by that in the others.
+func emergencyBackoff() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](100*time.Millisecond, latest)
 }
 
 func (r *EmergencyReconciler) ofTenant(ctx context.Context, t client.Object) []reconcile.Request {
