@@ -145,7 +145,7 @@ func (r *EmergencyReconciler) revoked(ctx context.Context, name string) error {
 		return err
 	}
 	if known, granted := r.granted.LoadAndDelete(name); granted {
-		e := known.(*v1alpha1.EmergencyAccess) //nolint:errcheck // nothing else is stored
+		e := known.(*v1alpha1.EmergencyAccess)
 		tenant, reason = string(e.Spec.Tenant), "the object was deleted while it let in "+e.Annotations[v1alpha1.AnnotationRequestedBy]
 	}
 	if tenant == "" {

@@ -62,7 +62,7 @@ func unwrap() *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", "open the keyset of this namespace alone")
 	f.StringVarP(&o.file, "filename", "f", "", "open the keyset.json in this file; no cluster is asked")
-	o.connection.flags(c)
+	o.flags(c)
 	f.StringVar(&o.operatorNamespace, "operator-namespace", v1alpha1.OperatorNamespace, "namespace of the operator, where the software keys of local:// are")
 	f.StringVar(&o.name, "name", "", "only the data key of this name (default all; with --reveal, default)")
 	f.Int64Var(&o.version, "version", 0, "only this version (default all; with --reveal, the primary one)")
