@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/wire"
 )
 
 // pageSize of a list of versions; the API's limit.
@@ -35,10 +36,13 @@ func (p *Provider) Destroy(ctx context.Context, ref keyring.KeyRef) (keyring.Des
 			"the key is held by an external key manager, which Cloud KMS cannot have destroy it; destroy it there")
 	}
 	var out keyring.Destruction
-	imported := false
+	imported, going := false, 0
 	for _, v := range versions {
 		if v, err = p.destroyVersion(ctx, v); err != nil {
-			return keyring.Destruction{}, err
+			return keyring.Destruction{}, halfway(err, going)
+		}
+		if v.GetState() == kmspb.CryptoKeyVersion_DESTROY_SCHEDULED {
+			going++
 		}
 		if at := goneAt(v); at != nil && at.AsTime().After(out.EffectiveAt) {
 			out.EffectiveAt = at.AsTime()
@@ -50,6 +54,14 @@ func (p *Provider) Destroy(ctx context.Context, ref keyring.KeyRef) (keyring.Des
 		out.Method += "; imported key material may have copies elsewhere"
 	}
 	return out, nil
+}
+
+// halfway makes sure that a refusal is not taken for a key that stands as it was, when versions are due to go already.
+func halfway(err error, going int) error {
+	if going == 0 || keyring.KindOf(err) == keyring.Unreachable {
+		return err
+	}
+	return wire.Because(err, keyring.Unreachable, "versions due to be destroyed already: %d; another is not: %s", going, err)
 }
 
 func external(v *kmspb.CryptoKeyVersion) bool {

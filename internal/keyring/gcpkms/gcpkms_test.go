@@ -166,6 +166,19 @@ func TestDestroy(t *testing.T) {
 	}
 }
 
+// A key of which some versions are due to go does not stand: that the next one is refused is not the whole answer.
+func TestDestroyHalfway(t *testing.T) {
+	f := fakegcpkms.Start(t).Use(t)
+	p := provider(t, f)
+	uri := f.Create("us-east1", "half")
+	f.Rotate(uri)
+	f.SetState(uri, 2, kmspb.CryptoKeyVersion_PENDING_GENERATION)
+	for range 2 {
+		_, err := p.Destroy(t.Context(), ref(t, uri))
+		expect(t, err, keyring.Unreachable, "due to be destroyed already: 1; another is not")
+	}
+}
+
 func TestDestroySaysWhatItDoesNot(t *testing.T) {
 	f := fakegcpkms.Start(t).Use(t)
 	p := provider(t, f)
