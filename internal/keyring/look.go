@@ -56,7 +56,9 @@ func (l *looks) turn(key string, doubtful bool) (known look, ask bool) {
 	if k.next.After(now.Add(2 * lookEvery)) {
 		k.next = now // the clock was set back
 	}
-	ask = !now.Before(k.next) || doubtful && (k.at.IsZero() || now.Sub(k.at) >= lookAgain || now.Before(k.at))
+	// As long as nothing is known there is nothing to set a doubt at rest. The circuit bounds what that costs.
+	unknown := !k.known && k.err == nil
+	ask = !now.Before(k.next) || doubtful && (unknown || now.Sub(k.at) >= lookAgain || now.Before(k.at))
 	if ask {
 		k.next, k.at = now.Add(lookEvery), now // nobody else asks meanwhile
 	}

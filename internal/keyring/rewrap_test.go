@@ -236,3 +236,26 @@ func TestRegionOfTheKey(t *testing.T) {
 	k.req.Regions, k.req.Doubtful = []string{"us-east-1"}, true
 	k.settle() // what a KMS does not tell is not held against the key
 }
+
+// A tenant in doubt about its keys is not told that they are in order while the KMS has not answered, however often it asks.
+func TestDoubtIsNotSetAtRestBySilence(t *testing.T) {
+	w := newWorld(t)
+	k := keep(w, request())
+	k.settle()
+	w.restart()
+	w.one.disturb = func(context.Context, string) error { return keyring.Errorf(keyring.Unreachable, "no route") }
+	k.req.Doubtful = true
+	before := w.callCount()
+	for range 10 {
+		if _, err := w.ensure(k.req); keyring.KindOf(err) != keyring.Unreachable {
+			t.Fatalf("error %v; expected what the KMS said", err)
+		}
+		w.advance(10 * time.Second)
+	}
+	if n := w.callCount() - before; n > 6 {
+		t.Errorf("%d calls in 100 s to a KMS that does not answer; expected 3, and one every 30 s", n)
+	}
+	w.one.disturb = nil
+	w.advance(time.Minute)
+	k.settle()
+}
