@@ -19,14 +19,19 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/pkg/keyset"
 	"github.com/hipaatenant/hipaa-tenant-operator/pkg/keyset/awskeys"
 	"github.com/hipaatenant/hipaa-tenant-operator/pkg/keyset/azurekeys"
+	"github.com/hipaatenant/hipaa-tenant-operator/pkg/keyset/gcpkeys"
 	"github.com/hipaatenant/hipaa-tenant-operator/pkg/keyset/vaultkeys"
 )
 
 // find reads the keysets, and returns whom to ask for their keys.
 func (o *unwrapOptions) find(ctx context.Context) ([]keyset.Document, keyset.ByProvider, error) {
+	google, err := gcpkeys.New()
+	if err != nil {
+		return nil, nil, err
+	}
 	kms := keyset.ByProvider{
 		"vault":  notReady{"set --vault-address or $VAULT_ADDR, and $VAULT_TOKEN or --vault-token-file"},
-		"awskms": awskeys.New(), "azurekeyvault": azurekeys.New(),
+		"awskms": awskeys.New(), "azurekeyvault": azurekeys.New(), "gcpkms": google,
 	}
 	if o.vault.Address != "" {
 		v, err := vaultkeys.New(o.vault)

@@ -18,6 +18,7 @@ const (
 var own = map[string][]string{
 	"awskeys":   {providers + "awskms", providers + "wire"},
 	"azurekeys": {providers + "azurekeyvault", providers + "wire"},
+	"gcpkeys":   {providers + "gcpkms", providers + "wire"},
 	"kmsv2keys": {providers + "kmsv2", providers + "wire"},
 	"localkeys": nil,
 	"vaultkeys": {providers + "vault", providers + "wire"},
