@@ -35,7 +35,7 @@ var savesTime = map[string][]string{
 var secondLine = map[string][]string{
 	"hipaatenant-emergency": {
 		"annotation hipaatenant.dev/requested-by says who asked, and is stamped by the API server alone",
-		"annotation hipaatenant.dev/approved-by says who approved, and is stamped by the API server alone",
+		"annotations hipaatenant.dev/approved-by and approved-by-groups say who approved, and are stamped by the API server alone",
 	},
 }
 

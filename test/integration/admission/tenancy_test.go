@@ -38,6 +38,10 @@ func annotations(change map[string]string) func(*corev1.Namespace) {
 // keyRows: what ties a namespace to its tenant is written by the operator alone, through every door. On namespaces of no
 // tenant too: the next one taken over must not bring facts along.
 var keyRows = []pt.Row{
+	{Name: "make kube-system a tenant's", As: pt.Operator, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant),
+		Want: pt.Refused("tenancy", "namespace kube-system is the cluster's or the operator's own")},
+	{Name: "make its own namespace a tenant's", As: pt.Operator, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("hipaa-system")}, types.MergePatchType, otherTenant),
+		Want: pt.Refused("tenancy", "namespace hipaa-system is the cluster's or the operator's own")},
 	{Name: "tenant label changed", Inside: true, Do: pt.Patch(self, types.MergePatchType, otherTenant),
 		Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace", "is written by hipaa-tenant-operator alone; change HIPAATenant acme-health")},
 	{Name: "tenant label changed", As: pt.Admin, Inside: true, Do: pt.Patch(self, types.StrategicMergePatchType, otherTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace")},
@@ -80,8 +84,8 @@ var keyRows = []pt.Row{
 	{Name: "a namespace born as a tenant's", As: pt.Admin, Inside: true, Do: pt.Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, labels: {hipaatenant.dev/tenant: acme-health}}}`),
 		Want: pt.Refused("tenancy", "is written by hipaa-tenant-operator alone; to hand the namespace to a tenant, name it in spec.namespaces of a HIPAATenant, with adopt: true")},
 	{Name: "a namespace born with facts", As: pt.Admin, Inside: true, Do: pt.Create(`{apiVersion: v1, kind: Namespace, metadata: {generateName: own-, annotations: {hipaatenant.dev/tenant-uid: "1"}}}`), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant-uid of namespace")},
-	{Name: "kube-system made a tenant's", As: pt.Admin, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace kube-system")},
-	{Name: "kube-system made a tenant's through status", As: pt.Admin, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant, "status"), Want: pt.Refused("tenancy", "hipaatenant.dev/tenant of namespace kube-system")},
+	{Name: "kube-system made a tenant's", As: pt.Admin, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant), Want: pt.Refused("tenancy", "namespace kube-system is the cluster's or the operator's own")},
+	{Name: "kube-system made a tenant's through status", As: pt.Admin, Inside: true, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("kube-system")}, types.MergePatchType, otherTenant, "status"), Want: pt.Refused("tenancy", "namespace kube-system is the cluster's or the operator's own")},
 	{Name: "pod security of a namespace of no tenant", As: pt.Admin, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("default")}, types.MergePatchType, privileged), Want: pt.Allowed()},
 }
 
