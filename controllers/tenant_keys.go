@@ -197,6 +197,8 @@ func (r *TenantReconciler) keysChanged(t *v1alpha1.HIPAATenant, changes []keyrin
 			reason, message = "DataKeyRewrapped", fmt.Sprintf("data key %s: wrapped by version %s of the KMS key, before by version %s; the data key is the same", c.Key, c.To, c.From)
 		case keyring.RetiredKey:
 			reason, message = "DataKeyRetired", fmt.Sprintf("data key %s: version %s is retired; it is kept", c.Key, c.From)
+		case keyring.GivenBack:
+			reason, message = "DataKeyGivenBack", fmt.Sprintf("data key %s: version %s was retired too soon and decrypts again", c.Key, c.From)
 		case keyring.CaughtUp:
 			kind, reason = corev1.EventTypeWarning, "KeysetCaughtUp"
 			message = fmt.Sprintf("namespace %s held an older keyset, data key %s at version %s: restored from a backup, or away during a rotation; it was brought up to version %s of the other namespaces",

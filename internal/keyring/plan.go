@@ -91,8 +91,8 @@ func (p *plan) catchUp(req Request, standing map[string]Keyset) {
 }
 
 // merge unites the versions of all namespaces. They differ when a write reached only some of them, so the furthest
-// state wins: the highest primary is the primary, what is retired anywhere is retired, the rest only decrypts. A
-// version is as old as its oldest copy says.
+// state wins: the highest primary is the primary, what is retired anywhere is retired (unless retire gives it back), the
+// rest only decrypts. A version is as old as its oldest copy says.
 func merge(standing map[string]Keyset) map[id]version {
 	versions, primary := map[id]version{}, map[string]int64{}
 	for _, ns := range slices.Sorted(maps.Keys(standing)) {

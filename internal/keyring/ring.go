@@ -33,7 +33,8 @@ type Request struct {
 	KeyURI     string
 	// RotationPeriod is the age at which a data key is due for replacement; more than 0.
 	RotationPeriod time.Duration
-	// RetireAfter is how long a version still decrypts after its successor was made. 0 never retires.
+	// RetireAfter is how long a version still decrypts after its successor was made; one retired sooner decrypts again.
+	// 0 neither retires nor gives back.
 	RetireAfter time.Duration
 	// Regions the KMS key may live in, in the words of its KMS. Nil permits any. A region the KMS does not tell is
 	// not held against it.
@@ -84,6 +85,8 @@ const (
 	Rewrapped ChangeKind = "Rewrapped"
 	// RetiredKey: a version must not be used any more.
 	RetiredKey ChangeKind = "Retired"
+	// GivenBack: a version that was retired too soon decrypts again.
+	GivenBack ChangeKind = "GivenBack"
 	// CaughtUp: a keyset was older than those of the other namespaces and was brought up to them.
 	CaughtUp ChangeKind = "CaughtUp"
 )

@@ -10,7 +10,7 @@ import (
 //
 //  1. staged: the new version stands in every namespace, DecryptOnly;
 //  2. flipped: it is opened everywhere, becomes Primary, and the one before DecryptOnly;
-//  3. retired: a grace later the one before is Retired. It is kept.
+//  3. retired: a grace later the one before is Retired. It is kept, and decrypts again should the grace become longer.
 //
 // What a namespace missed is made up for by merge, whatever step it missed.
 
@@ -83,7 +83,9 @@ func (p *plan) flip(primary, next id) {
 	p.changes = append(p.changes, Change{Kind: Rotated, Key: next.Name, From: decimal(primary.Version), To: decimal(next.Version)})
 }
 
-// retire ends the use of versions whose successor was made one grace ago. The last of the versions is the primary.
+// retire ends the use of versions whose successor was made one grace ago, and gives back those it was ended for too soon:
+// by a grace that has been made longer again, or by a clock that was ahead. Otherwise one edit of a profile would take the
+// data of all its tenants for good. The last of the versions is the primary.
 func (p *plan) retire(req Request, versions []id, now time.Time) {
 	if req.RetireAfter <= 0 {
 		return
@@ -91,15 +93,20 @@ func (p *plan) retire(req Request, versions []id, now time.Time) {
 	for i, v := range versions[:len(versions)-1] {
 		is := p.versions[v]
 		at := p.versions[versions[i+1]].createdAt.Add(req.RetireAfter)
-		switch {
-		case is.state == Retired:
-		case at.After(now):
+		if at.After(now) {
 			p.wake(at)
-		default:
-			is.state = Retired
-			p.versions[v] = is
-			p.changes = append(p.changes, Change{Kind: RetiredKey, Key: v.Name, From: decimal(v.Version), To: decimal(v.Version)})
 		}
+		change := Change{Key: v.Name, From: decimal(v.Version), To: decimal(v.Version)}
+		switch over := !at.After(now); {
+		case over == (is.state == Retired):
+			continue
+		case over:
+			is.state, change.Kind = Retired, RetiredKey
+		default:
+			is.state, change.Kind = DecryptOnly, GivenBack
+		}
+		p.versions[v] = is
+		p.changes = append(p.changes, change)
 	}
 }
 

@@ -208,3 +208,50 @@ func TestRotationBesideAMissingNamespace(t *testing.T) {
 		t.Errorf("shapes %s", got)
 	}
 }
+
+// A grace that was too short for a while, or a clock that was ahead, takes no data for good: what was retired too soon
+// decrypts again, whichever write of that the process died after.
+func TestRetiredTooSoonIsGivenBack(t *testing.T) {
+	for name, tc := range map[string]struct{ mistake, undo func(*world, *kept) }{
+		"grace": {
+			func(_ *world, k *kept) { k.req.RetireAfter = 30 * day },
+			func(_ *world, k *kept) { k.req.RetireAfter = 365 * day },
+		},
+		"clock": {
+			func(w *world, _ *kept) { w.advance(400 * day) },
+			func(w *world, _ *kept) { w.advance(-400 * day) },
+		},
+	} {
+		for writes := -1; writes < 3; writes++ {
+			t.Run(fmt.Sprintf("%s, %d writes", name, writes), func(t *testing.T) {
+				w := newWorld(t)
+				k := keep(w, threefold())
+				k.req.RetireAfter = 365 * day
+				k.settle()
+				w.clock.SetTime(k.told)
+				k.settle()
+				k.req.RotationPeriod = 900 * day // the next rotation is another story
+				w.advance(40 * day)
+				k.settle()
+				tc.mistake(w, k)
+				k.settle()
+				if got := k.shapes(t); got != "RP RP RP" {
+					t.Fatalf("shapes %s; expected version 1 to be retired", got)
+				}
+				tc.undo(w, k)
+				k.changes, k.writesLeft = nil, writes
+				if err := k.reconcile(); writes >= 0 && !errors.Is(err, errDied) {
+					t.Fatalf("error %v; expected to die after %d writes", err, writes)
+				}
+				k.writesLeft = -1
+				k.settle()
+				if got := k.shapes(t); got != "DP DP DP" {
+					t.Errorf("shapes %s; expected version 1 to decrypt again", got)
+				}
+				if diff := cmp.Diff([]keyring.Change{{Kind: keyring.GivenBack, Key: "default", From: "1", To: "1"}}, k.changes); diff != "" {
+					t.Errorf("changes (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
