@@ -119,6 +119,7 @@ func keyRequest(t *v1alpha1.HIPAATenant, d decision, standing map[string]compile
 		Tenant: t.Name, TenantUID: string(t.UID),
 		KeyURI: t.Spec.Encryption.KeyURI, RotationPeriod: d.plan.Rotation, RetireAfter: d.plan.RetireAfter,
 		Regions: d.plan.KeyRegions, Doubtful: doubtful(t),
+		Unproven: unproven(t),
 		DataKeys: compile.DataKeyNames(t), Namespaces: compile.NamespaceNames(t),
 		Keysets: map[string][]byte{}, PrimaryVersions: map[string]int64{},
 	}
@@ -140,6 +141,15 @@ func keyRequest(t *v1alpha1.HIPAATenant, d decision, standing map[string]compile
 func doubtful(t *v1alpha1.HIPAATenant) bool {
 	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionEncryptionReady)
 	return c != nil && slices.Contains([]string{v1alpha1.ReasonKMSUnreachable, v1alpha1.ReasonKMSRefused, v1alpha1.ReasonKeyUnsupported}, c.Reason)
+}
+
+// unproven says that the tenant's keys are not known to be in order. What is known of Secrets in etcd says nothing of them.
+func unproven(t *v1alpha1.HIPAATenant) bool {
+	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionEncryptionReady)
+	return c == nil || !slices.Contains([]string{
+		v1alpha1.ReasonKMSWrapped, v1alpha1.ReasonSoftwareKey, v1alpha1.ReasonNotEncryptedAtRest,
+		v1alpha1.ReasonPlaintextAtRest, v1alpha1.ReasonAtRestUnknown, v1alpha1.ReasonAtRestAttested,
+	}, c.Reason)
 }
 
 // readKeysets reads the keysets that stand, in every namespace the tenant names or remembers. That one is missing is

@@ -37,7 +37,7 @@ func TestKeyRequest(t *testing.T) {
 		DataKeys: []string{"records", "images"}, Namespaces: []string{"app", "data"},
 		Keysets: map[string][]byte{"data": []byte("d"), "old": []byte("o")}, PrimaryVersions: map[string]int64{"records": 4},
 		FormerUIDs:  []string{"u-former"},
-		RetireAfter: 2160 * time.Hour, Regions: []string{"us-east-1"}, Doubtful: true,
+		RetireAfter: 2160 * time.Hour, Regions: []string{"us-east-1"}, Doubtful: true, Unproven: true,
 	}
 	if diff := cmp.Diff(want, keyRequest(subject, d, standing)); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
@@ -108,5 +108,23 @@ func TestStatusNeverForgetsTheHighestVersion(t *testing.T) {
 	standing := []v1alpha1.KeyStatus{key("records", 2), key("images", 4), key("audio", 1)}
 	if diff := cmp.Diff([]v1alpha1.KeyStatus{key("audio", 1), key("images", 4), key("records", 3)}, highest(seen, standing)); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnproven: a tenant whose keys were in order stays quiet over a restart, whatever is known of etcd.
+func TestUnproven(t *testing.T) {
+	if !unproven(tenant()) {
+		t.Error("a tenant that was never ready is taken for proven")
+	}
+	for reason, want := range map[string]bool{
+		v1alpha1.ReasonKMSWrapped: false, v1alpha1.ReasonSoftwareKey: false, v1alpha1.ReasonAtRestAttested: false,
+		v1alpha1.ReasonForeignKeyMaterial: true, v1alpha1.ReasonKMSUnreachable: true, v1alpha1.ReasonKMSRefused: true, "Odd": true,
+	} {
+		subject := tenant(func(h *v1alpha1.HIPAATenant) {
+			h.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionEncryptionReady, Status: metav1.ConditionTrue, Reason: reason}}
+		})
+		if got := unproven(subject); got != want {
+			t.Errorf("%s: unproven %t, want %t", reason, got, want)
+		}
 	}
 }

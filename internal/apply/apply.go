@@ -63,20 +63,26 @@ func (r Result) Err() error {
 }
 
 // Apply writes the plan wave by wave and stops behind the first wave in which a write failed. An object that had to be
-// born and exists already fails with AlreadyExists.
+// born and exists already fails with AlreadyExists. Behind a Secret that could not be written no other of its wave is:
+// they hold the same new keys, and where one namespace has got others meanwhile, one version would be two keys.
 func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 	r := Result{UIDs: map[v1alpha1.ObjectRef]types.UID{}, Failed: map[v1alpha1.ObjectRef]error{}}
 	for _, wave := range plan.Waves() {
+		broken := false // a Secret of this wave could not be written
 		for _, config := range wave {
 			want, err := newDesired(config)
 			if err != nil {
 				return r, err
+			}
+			if broken && want.ref.Kind == "Secret" {
+				continue
 			}
 			_, seen := r.UIDs[want.ref]
 			born := plan.Births(want.ref) && !seen
 			uid, wrote, err := a.applyOne(ctx, want, born)
 			if err != nil {
 				r.Failed[want.ref] = err
+				broken = broken || want.ref.Kind == "Secret"
 				continue
 			}
 			r.UIDs[want.ref] = uid

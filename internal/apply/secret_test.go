@@ -3,7 +3,9 @@ package apply
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -31,5 +33,24 @@ func TestSecretsAreNotForced(t *testing.T) {
 				t.Errorf("owner %q, force %v; want %q, %v", o.FieldManager, forced, c.owner, c.force)
 			}
 		})
+	}
+}
+
+// TestNoKeysetBehindALostOne: where a namespace has got another keyset meanwhile, the others must not get this one. What is
+// no Secret is written all the same.
+func TestNoKeysetBehindALostOne(t *testing.T) {
+	w := newWorld(t)
+	lost := aSecret("k2").WithName("hipaa-first").WithUID("u-before")
+	apply(t, w.applier(), plan(wave(aSecret("k1").WithName("hipaa-first"))))
+	w.asked()
+	r, err := w.applier().Apply(t.Context(), plan(wave(lost, aSecret("k2"), aConfigMap("v"))))
+	if !apierrors.IsConflict(err) || len(r.Failed) != 1 {
+		t.Errorf("error %v, failed %v; want the one conflict", err, r.Failed)
+	}
+	if diff := cmp.Diff([]string{"apply Secret acme/hipaa-first", "apply ConfigMap acme/hipaa-config"}, w.asked()); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	if got := w.read(refTo("Secret", "hipaa-keyset")); got != nil {
+		t.Errorf("%s was written", got.GetName())
 	}
 }

@@ -22,6 +22,7 @@ func (r *Ring) rewrapBehind(ctx context.Context, j *job) error {
 		r.looks.used(j.target.ref, env.kmsVersion)
 		if env.kmsVersion != entry.KMSKeyVersion {
 			j.rewrapped[at] = env
+			r.proofs.rewrapped(j.req.TenantUID, at.id, printOf(at.namespace, at.id, entry.Sealed, entry.Wrapped), printOf(at.namespace, at.id, env.sealed, env.wrapped))
 			j.plan.changes = j.tellRewrapped(entry, env.kmsVersion)
 		}
 	}

@@ -42,6 +42,9 @@ type Request struct {
 	// Doubtful has the KMS asked about the key when it has not been lately: the last thing known of the tenant's keys is
 	// that they were not in order.
 	Doubtful bool
+	// Unproven has copies of a data key compared at once that this process has not compared: the tenant is not known to
+	// be in order.
+	Unproven bool
 	// DataKeys the tenant wants. A key that is no longer listed stays: data may be encrypted with it.
 	DataKeys []string
 	// Namespaces that must have a keyset.
@@ -109,6 +112,7 @@ type Ring struct {
 	circuits  *circuits
 	lanes     *lanes
 	looks     *looks
+	proofs    *proofs
 	limits    limits
 	observe   func(Call)
 }
@@ -121,7 +125,7 @@ func New(c clock.PassiveClock, providers ...Provider) *Ring {
 func newRing(c clock.PassiveClock, l limits, providers ...Provider) *Ring {
 	r := &Ring{
 		clock: c, limits: l, providers: map[string]Provider{}, observe: func(Call) {},
-		circuits: newCircuits(c, l.threshold, l.coolDown), lanes: newLanes(l.lanes, l.patience), looks: newLooks(c),
+		circuits: newCircuits(c, l.threshold, l.coolDown), lanes: newLanes(l.lanes, l.patience), looks: newLooks(c), proofs: newProofs(c),
 	}
 	for _, p := range providers {
 		r.providers[p.Scheme()] = p
@@ -136,7 +140,7 @@ func (r *Ring) schemes() string {
 
 // Ensure returns the keysets the tenant must have. A tenant that lacks nothing costs no KMS call, but for a look
 // at its KMS key that all tenants of the key share, twice an hour: keysets are checked by form and binding, and opened
-// only when something has to be made from them.
+// only when something has to be made from them, and once to compare their copies (see compare.go).
 //
 //   - A data key nobody has yet is made. One that some namespaces lack is taken out of a namespace that has it and
 //     sealed anew. Before that, every standing copy of it is opened; copies that differ are Foreign.

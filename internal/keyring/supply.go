@@ -24,11 +24,12 @@ func (r *Ring) supply(ctx context.Context, j *job) error {
 		return err
 	}
 	for _, v := range j.plan.flipped {
-		dek, err := r.takeOut(ctx, j, v)
-		clear(dek)
-		if err != nil {
+		if err := r.proveSame(ctx, j, v); err != nil {
 			return err
 		}
+	}
+	if err := r.compare(ctx, j); err != nil {
+		return err
 	}
 	return r.rewrapBehind(ctx, j)
 }
@@ -65,13 +66,16 @@ func (r *Ring) makeVersion(ctx context.Context, j *job, v id) error {
 		dek = newKey()
 	}
 	defer clear(dek)
+	same := j.copies(v)
 	for _, ns := range j.plan.lacking[v] {
 		env, err := r.seal(ctx, j.target.ref, dek, j.req.owner(ns).Binding(v))
 		if err != nil {
 			return err
 		}
 		j.made[place{ns, v}] = env
+		same = append(same, printOf(ns, v, env.sealed, env.wrapped))
 	}
+	r.proofs.prove(j.req.TenantUID, v, same)
 	return nil
 }
 
@@ -105,6 +109,7 @@ func (r *Ring) takeOut(ctx context.Context, j *job, v id) ([]byte, error) {
 				v.Name, v.Version, first, leftAlone))
 		}
 	}
+	r.proofs.prove(j.req.TenantUID, v, j.copies(v))
 	return dek, nil
 }
 
