@@ -45,7 +45,7 @@ var namespaces = Group{Name: "namespace-tampering", Least: 10, Attacks: []Attack
 	{Name: "emptying skipped", On: home, Patch: "{spec: {finalizers: []}}", As: withRoot, By: []refusal{policy("tenancy", "spec.finalizers of namespace acme-health"), harmless(withoutEffect)}},
 	// No right inside a namespace covers the collection of all.
 	{Name: "namespace deleted", On: home, As: withRoot, By: []refusal{policy("tenancy", "is deleted only while it is quarantined (it is open)"), accessControl("deletecollection")}},
-	{Name: "kube-system made a tenant's", On: kubeSystem, Patch: "{metadata: {labels: {hipaatenant.dev/tenant: NAMESPACE}}}", As: withRoot, By: []refusal{policy("tenancy", "hipaatenant.dev/tenant of namespace kube-system"), accessControl("namespaces")}},
+	{Name: "kube-system made a tenant's", On: kubeSystem, Patch: "{metadata: {labels: {hipaatenant.dev/tenant: NAMESPACE}}}", As: withRoot, By: []refusal{policy("tenancy", "namespace kube-system is the cluster's or the operator's own"), accessControl("namespaces")}},
 	{Name: "kube-system given facts", On: kubeSystem, Patch: fact("regions", "eu-west-1"), As: withRoot, By: []refusal{policy("tenancy", "hipaatenant.dev/regions of namespace kube-system"), accessControl("namespaces")}},
 	{Name: "another tenant's namespace taken", On: "{apiVersion: v1, kind: Namespace, metadata: {name: VICTIM}}", Patch: "{metadata: {labels: {hipaatenant.dev/tenant: NAMESPACE}}}", As: withRoot,
 		By: []refusal{policy("tenancy", "hipaatenant.dev/tenant of namespace birch-clinic"), accessControl("namespaces")}},

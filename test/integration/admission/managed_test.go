@@ -102,6 +102,7 @@ var managedRows = []pt.Row{
 	{Name: "relabel the quota through its status", As: quotaController, Given: given, Do: pt.Update(quota, func(q *corev1.ResourceQuota) { q.Labels = nil }, "status"), Want: pt.Refused("tenancy", byItAlone)},
 	{Name: "change the config", Given: given, Do: pt.Patch(config, types.MergePatchType, `{"data":{"HIPAA_TENANT":"other"}}`), Want: pt.Refused("tenancy", byItAlone)},
 	{Name: "write the keyset as it is", As: pt.Admin, Given: given, Do: pt.Update(keyset, func(*corev1.Secret) {}), Want: pt.Allowed()},
+	{Name: "write the keyset as it is", Given: given, Do: pt.Update(keyset, func(*corev1.Secret) {}), Want: pt.Refused("tenancy", "Secret hipaa-keyset", byItAlone)},
 	{Name: "write the deny-all policy as it is", As: pt.Admin, Given: given, Do: pt.Update(deny, func(*networkingv1.NetworkPolicy) {}), Want: pt.Allowed()},
 	{Name: "annotate the keyset", As: pt.Admin, Given: given, Do: pt.Update(keyset, func(s *corev1.Secret) { s.Annotations = map[string]string{"a": "b"} }), Want: pt.Refused("tenancy", byItAlone)},
 	{Name: "give the keyset a finalizer", As: pt.Admin, Given: given, Do: pt.Update(keyset, func(s *corev1.Secret) { s.Finalizers = []string{"example.com/hold"} }), Want: pt.Refused("tenancy", byItAlone)},
