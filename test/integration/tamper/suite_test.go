@@ -26,7 +26,7 @@ const (
 	// because other suites run at the same time. The lines say how long it took.
 	noticed = 15 * time.Second
 	// settled is how soon all is said to be well again: the operator waits 3 s for API servers to take a policy up.
-	settled = 20 * time.Second
+	settled = time.Minute
 	tenants = 20
 )
 
