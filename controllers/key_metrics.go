@@ -21,7 +21,7 @@ var (
 	}, []string{"tenant"})
 	keyChanges = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hipaatenant_data_key_changes_total",
-		Help: "Changes of data keys decided on, by kind: Rotated, Rewrapped, Retired, GivenBack, CaughtUp.",
+		Help: "Changes of data keys decided on, by kind: Rotated, Rewrapped, Retired, GivenBack, CaughtUp, Lost.",
 	}, []string{"change"})
 )
 

@@ -209,6 +209,10 @@ func (r *TenantReconciler) keysChanged(t *v1alpha1.HIPAATenant, changes []keyrin
 			reason, message = "DataKeyRetired", fmt.Sprintf("data key %s: version %s is retired; it is kept", c.Key, c.From)
 		case keyring.GivenBack:
 			reason, message = "DataKeyGivenBack", fmt.Sprintf("data key %s: version %s was retired too soon and decrypts again", c.Key, c.From)
+		case keyring.Lost:
+			kind, reason = corev1.EventTypeWarning, "DataKeyLost"
+			message = fmt.Sprintf("data key %s: no keyset was left; version %s was made, and what version %s or one before it encrypted cannot be read; restore its entries from a backup of Secret %s",
+				c.Key, c.To, c.From, v1alpha1.SecretKeyset)
 		case keyring.CaughtUp:
 			kind, reason = corev1.EventTypeWarning, "KeysetCaughtUp"
 			message = fmt.Sprintf("namespace %s held an older keyset, data key %s at version %s: restored from a backup, or away during a rotation; it was brought up to version %s of the other namespaces",

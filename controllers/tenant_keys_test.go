@@ -128,3 +128,19 @@ func TestUnproven(t *testing.T) {
 		}
 	}
 }
+
+// TestALostKeyIsTold loudly, with what to do; one that is given back is good news.
+func TestALostKeyIsTold(t *testing.T) {
+	r, recorder := reconciler(newStore(t))
+	r.keysChanged(tenant(), []keyring.Change{
+		{Kind: keyring.Lost, Key: "records", From: "3", To: "4"},
+		{Kind: keyring.GivenBack, Key: "records", From: "1", To: "1"},
+	})
+	want := []string{
+		"Warning DataKeyLost data key records: no keyset was left; version 4 was made, and what version 3 or one before it encrypted cannot be read; restore its entries from a backup of Secret hipaa-keyset",
+		"Normal DataKeyGivenBack data key records: version 1 was retired too soon and decrypts again",
+	}
+	if diff := cmp.Diff(want, told(recorder)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}

@@ -222,7 +222,14 @@ func TestLostKeyIsNotImpersonated(t *testing.T) {
 	w := newWorld(t)
 	req := request()
 	req.PrimaryVersions = map[string]int64{"default": 3}
-	out := w.settle(req)
+	first, err := w.ensure(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]keyring.Change{{Kind: keyring.Lost, Key: "default", From: "3", To: "4"}}, first.Changes); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	out := w.settle(with(req, first))
 	if v := out.Keys[0].PrimaryVersion; v != 4 {
 		t.Errorf("primary version %d; expected 4, the next after the one that was seen", v)
 	}

@@ -50,7 +50,12 @@ func decide(req Request, standing map[string]Keyset, target kek, now time.Time) 
 	}
 	for _, name := range req.DataKeys {
 		if !have[name] {
-			p.versions[id{Name: name, Version: req.PrimaryVersions[name] + 1}] = version{Primary, now.UTC().Truncate(time.Second)}
+			have[name] = true
+			seen := req.PrimaryVersions[name]
+			p.versions[id{Name: name, Version: seen + 1}] = version{Primary, now.UTC().Truncate(time.Second)}
+			if seen > 0 {
+				p.changes = append(p.changes, Change{Kind: Lost, Key: name, From: decimal(seen), To: decimal(seen + 1)})
+			}
 		}
 	}
 	for _, ns := range req.namespaces() {

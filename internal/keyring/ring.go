@@ -92,6 +92,8 @@ const (
 	GivenBack ChangeKind = "GivenBack"
 	// CaughtUp: a keyset was older than those of the other namespaces and was brought up to them.
 	CaughtUp ChangeKind = "CaughtUp"
+	// Lost: no namespace has a data key that was seen before, and another was made under the next number.
+	Lost ChangeKind = "Lost"
 )
 
 // Change of a data key.
