@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
@@ -64,10 +65,13 @@ func (d *demo) startOperator(ctx context.Context) (err error) {
 // policiesStand compares names only; whether they are as shipped is what condition AdmissionEnforced says.
 func (d *demo) policiesStand(ctx context.Context) error {
 	const kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings"
-	const each = 6
+	shipped, err := admission.Load(admission.DefaultIdentity)
+	if err != nil {
+		return err
+	}
 	found := strings.Fields(d.ask(ctx, `kubectl get `+kinds+` -l app.kubernetes.io/managed-by=hipaa-tenant-operator -o name`).text)
-	if len(found) != 2*each {
-		return fmt.Errorf("expected %d policies and as many bindings, found %v", each, found)
+	if len(found) != len(shipped) {
+		return fmt.Errorf("expected %d policies and bindings, found %v", len(shipped), found)
 	}
 	return nil
 }
