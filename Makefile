@@ -41,8 +41,8 @@ down: ## Stop the local cluster and the operator, and remove their data.
 test: cluster-bin bin/helm softhsm ## Run all tests with the race detector; TESTFLAGS are added. Ends with the result lines.
 	@lines="$$(mktemp)"; trap 'rm -f "$$lines"' EXIT; \
 		export HIPAA_TEST_LINES="$$lines"; \
-		go test -race $(TESTFLAGS) ./...; status=$$?; \
-		for module in test/oracle test/kmsplugin; do (cd $$module && go test -race $(TESTFLAGS) ./...) || status=1; done; \
+		go test -race -timeout 30m $(TESTFLAGS) ./...; status=$$?; \
+		for module in test/oracle test/kmsplugin; do (cd $$module && go test -race -timeout 30m $(TESTFLAGS) ./...) || status=1; done; \
 		sort "$$lines"; exit $$status
 
 .PHONY: bench
