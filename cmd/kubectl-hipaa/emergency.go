@@ -130,47 +130,43 @@ func (o *emergencyOptions) await(ctx context.Context, progress io.Writer, k clie
 }
 
 func emergencyApprove() *cobra.Command {
-	var o emergencyOptions
-	c := &cobra.Command{
-		Use:   "approve NAME",
-		Short: "Let in who asked",
-		Long:  "Let in who asked. You are recorded as the approver, and cannot be the one who asked.",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			k, err := o.client()
-			if err != nil {
-				return err
-			}
-			e := &v1alpha1.EmergencyAccess{ObjectMeta: metav1.ObjectMeta{Name: args[0]}}
-			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationApprove)
-			if err := k.Patch(contextOf(c), e, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "approved: %s may enter tenant %s as %s for %s, once the operator agrees; kubectl hipaa emergency end %s takes it back\n",
-				e.Annotations[v1alpha1.AnnotationRequestedBy], e.Spec.Tenant, e.Spec.Role, e.Spec.Duration, e.Name)
-			return nil
-		},
-	}
-	o.flags(c)
+	c := onAccess(func(c *cobra.Command, k client.Client, e *v1alpha1.EmergencyAccess) error {
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationApprove)
+		if err := k.Patch(contextOf(c), e, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "approved: %s may enter tenant %s as %s for %s, once the operator agrees; kubectl hipaa emergency end %s takes it back\n",
+			e.Annotations[v1alpha1.AnnotationRequestedBy], e.Spec.Tenant, e.Spec.Role, e.Spec.Duration, e.Name)
+		return nil
+	})
+	c.Use, c.Short = "approve NAME", "Let in who asked"
+	c.Long = "Let in who asked. You are recorded as the approver, and cannot be the one who asked."
 	return c
 }
 
 func emergencyEnd() *cobra.Command {
-	var o emergencyOptions
+	c := onAccess(func(c *cobra.Command, k client.Client, e *v1alpha1.EmergencyAccess) error {
+		if err := k.Delete(contextOf(c), e); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), "ended: a session that is open inside a pod goes on until it is closed")
+		return nil
+	})
+	c.Use, c.Short = "end NAME", "Take an access back before its time"
+	return c
+}
+
+// onAccess does something to the one access that is named.
+func onAccess(do func(*cobra.Command, client.Client, *v1alpha1.EmergencyAccess) error) *cobra.Command {
+	var o connection
 	c := &cobra.Command{
-		Use:   "end NAME",
-		Short: "Take an access back before its time",
-		Args:  cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			k, err := o.client()
 			if err != nil {
 				return err
 			}
-			if err := k.Delete(contextOf(c), &v1alpha1.EmergencyAccess{ObjectMeta: metav1.ObjectMeta{Name: args[0]}}); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "ended: a session that is open inside a pod goes on until it is closed\n")
-			return nil
+			return do(c, k, &v1alpha1.EmergencyAccess{ObjectMeta: metav1.ObjectMeta{Name: args[0]}})
 		},
 	}
 	o.flags(c)
