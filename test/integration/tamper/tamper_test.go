@@ -204,15 +204,19 @@ var _ = Describe("policies the operator only verifies", Ordered, func() {
 	put := func(ctx context.Context, objects ...admission.Object) {
 		GinkgoHelper()
 		for _, object := range objects {
-			live, wanted := object.DeepCopyObject().(client.Object), object.DeepCopyObject().(client.Object)
-			err := b.admin.Get(ctx, client.ObjectKeyFromObject(live), live)
-			if apierrors.IsNotFound(err) {
-				Expect(b.admin.Create(ctx, wanted)).To(Succeed())
-				continue
-			}
-			Expect(err).NotTo(HaveOccurred())
-			wanted.SetResourceVersion(live.GetResourceVersion())
-			Expect(b.admin.Update(ctx, wanted)).To(Succeed())
+			// The type checker writes the status of policies at any time.
+			Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+				live, wanted := object.DeepCopyObject().(client.Object), object.DeepCopyObject().(client.Object)
+				err := b.admin.Get(ctx, client.ObjectKeyFromObject(live), live)
+				if apierrors.IsNotFound(err) {
+					return b.admin.Create(ctx, wanted)
+				}
+				if err != nil {
+					return err
+				}
+				wanted.SetResourceVersion(live.GetResourceVersion())
+				return b.admin.Update(ctx, wanted)
+			})).To(Succeed())
 		}
 	}
 
