@@ -54,6 +54,11 @@ type Name string
 // +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 type SHA256 string
 
+// Citation is a section or paragraph of 45 CFR part 164, such as 164.310(a)(1).
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^164\.[0-9]{3}(\([A-Za-z0-9]+\))*$`
+type Citation string
+
 // Contact is where a covered entity takes privacy questions.
 type Contact struct {
 	// Name of the organisation.

@@ -95,6 +95,34 @@ type HIPAAProfileSpec struct {
 	// +optional
 	// +kubebuilder:validation:Enum=hipaa;nprm2025
 	Ruleset string `json:"ruleset,omitempty"`
+	// RequiredAttestations are the safeguards somebody has to vouch for, for every tenant, because no cluster can check
+	// them: facility access, workforce training, evaluation.
+	// +optional
+	// +listType=map
+	// +listMapKey=citation
+	// +kubebuilder:validation:MaxItems=64
+	RequiredAttestations []RequiredAttestation `json:"requiredAttestations,omitempty"`
+	// Attestations that hold for the whole platform. They count for every tenant that has none of its own for the same
+	// citation.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Attestations []Attestation `json:"attestations,omitempty"`
+}
+
+// RequiredAttestation is a safeguard that counts as met only while a named person vouches for it.
+type RequiredAttestation struct {
+	// Citation of the safeguard in 45 CFR. An attestation counts that names exactly this one.
+	// +required
+	Citation Citation `json:"citation"`
+	// Reason it is required.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
+	// ReviewedOn is the day the reason was last reviewed.
+	// +required
+	ReviewedOn Date `json:"reviewedOn"`
 }
 
 // EligibleRegion is a region and the reason it may be used.

@@ -151,9 +151,7 @@ type Exposure struct {
 type Attestation struct {
 	// Citation of the safeguard in 45 CFR.
 	// +required
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^164\.[0-9]{3}(\([A-Za-z0-9]+\))*$`
-	Citation string `json:"citation"`
+	Citation Citation `json:"citation"`
 	// Statement made.
 	// +required
 	// +kubebuilder:validation:MinLength=1

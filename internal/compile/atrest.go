@@ -8,7 +8,7 @@ import (
 )
 
 // citationAtRest is the safeguard an attestation has to name to vouch for encryption at rest.
-const citationAtRest = "164.312(a)(2)(iv)"
+const citationAtRest v1alpha1.Citation = "164.312(a)(2)(iv)"
 
 // atRestCodes say what is found of a state. None is an error: nothing a tenant asks for is refused for it, because its data
 // keys are wrapped wherever they lie, and its spec could not help.
@@ -44,21 +44,17 @@ func judgeAtRest(t *v1alpha1.HIPAATenant, f Facts, p *Plan) {
 	p.find(said.severity, said.code, "spec.encryption", "%s", message)
 }
 
-// attested is an attestation of a safeguard that holds now; nil when there is none.
-func attested(t *v1alpha1.HIPAATenant, citation string, f Facts, p *Plan) *v1alpha1.Attestation {
-	var holds *v1alpha1.Attestation
-	for i := range t.Spec.Attestations {
-		a := &t.Spec.Attestations[i]
-		if a.Citation != citation {
-			continue
-		}
-		p.wake(f.Now, a.On.Time())
-		p.wake(f.Now, a.ExpiresOn.Time())
-		if !f.Now.Before(a.On.Time()) && f.Now.Before(a.ExpiresOn.Time()) && (holds == nil || holds.ExpiresOn < a.ExpiresOn) {
-			holds = a
+// attested is an attestation of a safeguard that holds now, the one that holds longest; nil when there is none.
+func attested(t *v1alpha1.HIPAATenant, citation v1alpha1.Citation, f Facts, p *Plan) *v1alpha1.Attestation {
+	var best *v1alpha1.Attestation
+	for _, s := range statements(t, f.Profile, citation) {
+		p.wake(f.Now, s.On.Time())
+		p.wake(f.Now, s.ExpiresOn.Time())
+		if s.holds(f.Now) && (best == nil || best.ExpiresOn < s.ExpiresOn) {
+			best = &s.Attestation
 		}
 	}
-	return holds
+	return best
 }
 
 // OfCluster says that a finding is about the cluster as a whole: it is the same for every tenant.

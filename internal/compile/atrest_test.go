@@ -11,7 +11,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
-func attesting(citation string, on, until v1alpha1.Date) v1alpha1.Attestation {
+func attesting(citation v1alpha1.Citation, on, until v1alpha1.Date) v1alpha1.Attestation {
 	return v1alpha1.Attestation{Citation: citation, Statement: "etcd is encrypted by the cloud", By: "Dana Ruiz", On: on, ExpiresOn: until}
 }
 
@@ -27,7 +27,7 @@ func ofCluster(p *Plan) []v1alpha1.Finding {
 
 // TestAtRest: each state has one finding, none keeps the tenant from being provisioned.
 func TestAtRest(t *testing.T) {
-	in := func(citation string) []v1alpha1.Attestation {
+	in := func(citation v1alpha1.Citation) []v1alpha1.Attestation {
 		return []v1alpha1.Attestation{attesting(citation, "2026-03-01", "2027-03-01")}
 	}
 	for name, c := range map[string]struct {
@@ -40,10 +40,10 @@ func TestAtRest(t *testing.T) {
 		"encrypted without a KMS":         {atrest.StateOther, nil, "Warning AtRestWithoutKMS: seen", ""},
 		"plaintext remains":               {atrest.StatePlaintextRemains, nil, "Warning PlaintextAtRest: seen", ""},
 		"not encrypted":                   {atrest.StateNotEncrypted, nil, "Warning NotEncryptedAtRest: seen", ""},
-		"not encrypted, whoever vouches":  {atrest.StateNotEncrypted, in("164.312(a)(2)(iv)"), "Warning NotEncryptedAtRest: seen", ""},
+		"not encrypted, whoever vouches":  {atrest.StateNotEncrypted, in("164.312(a)(2)(iv)"), "Warning NotEncryptedAtRest: seen", "2027-01-30"},
 		"unknown":                         {atrest.StateUnknown, nil, "Warning AtRestUnknown: seen", ""},
-		"unknown, somebody vouches":       {atrest.StateUnknown, in("164.312(a)(2)(iv)"), "Info AtRestAttested: seen; attested by Dana Ruiz on 2026-03-01, until 2027-03-01", "2027-03-01"},
-		"unknown, vouched for other rows": {atrest.StateUnknown, in("164.312(a)(2)"), "Warning AtRestUnknown: seen", ""},
+		"unknown, somebody vouches":       {atrest.StateUnknown, in("164.312(a)(2)(iv)"), "Info AtRestAttested: seen; attested by Dana Ruiz on 2026-03-01, until 2027-03-01", "2027-01-30"},
+		"unknown, vouched for other rows": {atrest.StateUnknown, in("164.312(a)(2)"), "Warning AtRestUnknown: seen", "2027-01-30"},
 		"unknown, no longer vouched for": {
 			atrest.StateUnknown, []v1alpha1.Attestation{attesting("164.312(a)(2)(iv)", "2025-03-01", "2026-11-21")}, "Warning AtRestUnknown: seen", "",
 		},
@@ -75,6 +75,24 @@ func TestAtRest(t *testing.T) {
 				t.Errorf("looked at again on %q, want %q", next, c.next)
 			}
 		})
+	}
+}
+
+// TestAtRestAttestedForThePlatform: what the profile attests counts for every tenant that says nothing of its own.
+func TestAtRestAttestedForThePlatform(t *testing.T) {
+	platform := factsFor(fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) {
+		p.Spec.Attestations = []v1alpha1.Attestation{attesting(citationAtRest, "2026-03-01", "2027-03-01")}
+	}))
+	platform.AtRest = &atrest.Verdict{State: atrest.StateUnknown, Message: "seen"}
+	own := func(t *v1alpha1.HIPAATenant) {
+		t.Spec.Attestations = []v1alpha1.Attestation{attesting(citationAtRest, "2025-03-01", "2026-03-01")}
+	}
+	for code, tenant := range map[string]*v1alpha1.HIPAATenant{
+		CodeAtRestAttested: fixture.Tenant("acme"), CodeAtRestUnknown: fixture.Tenant("acme", own),
+	} {
+		if got := ofCluster(Compile(tenant, platform)); len(got) != 1 || got[0].Code != code {
+			t.Errorf("findings %v, want %s", got, code)
+		}
 	}
 }
 

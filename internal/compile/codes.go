@@ -88,6 +88,14 @@ const (
 	CodeAtRestUnknown = "AtRestUnknown"
 	// CodeAtRestAttested: it could not be observed, and somebody vouches for it.
 	CodeAtRestAttested = "AtRestAttested"
+	// CodeAttestationMissing: nobody vouches yet for a safeguard the profile requires an attestation of.
+	CodeAttestationMissing = "AttestationMissing"
+	// CodeAttestationExpired: an attestation the profile requires has expired.
+	CodeAttestationExpired = "AttestationExpired"
+	// CodeAttestationExpiring: an attestation expires within the profile's warning window.
+	CodeAttestationExpiring = "AttestationExpiring"
+	// CodeAttestationNotCounted: an attestation nobody requires has expired, or has not begun, and counts for nothing.
+	CodeAttestationNotCounted = "AttestationNotCounted"
 	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
 	CodeKeysetMissing = "KeysetMissing"
 )

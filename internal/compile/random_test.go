@@ -55,6 +55,7 @@ var (
 	somePorts = []v1alpha1.Port{
 		{Port: 443, Protocol: "TCP"}, {Port: 25, Protocol: "TCP"}, {Port: 2775, Protocol: "TCP"}, {Port: 2775, Protocol: "UDP"}, {Port: 53, Protocol: "UDP"},
 	}
+	someCitations  = []v1alpha1.Citation{citationAtRest, "164.310(a)(1)", "164.308(a)(5)"}
 	someNamespaces = []v1alpha1.Name{"acme-app", "acme-data", "shared", "stranger", "edge", "hipaa-system", "kube-system"}
 	someAssociates = []v1alpha1.Name{"aws", "clearing", "texter", "loop-a", "loop-b", "ghost"}
 	someGates      = []v1alpha1.Gate{v1alpha1.GateOpen, v1alpha1.GateLocked, v1alpha1.GateFrozen, v1alpha1.GateQuarantined, "bogus", ""}
@@ -114,6 +115,7 @@ func (d *dice) tenant() *v1alpha1.HIPAATenant {
 		if d.rarely(3) {
 			s.Exposure = &v1alpha1.Exposure{PodSelector: v1alpha1.PodSelector{MatchLabels: map[string]string{"tier": "edge"}}}
 		}
+		s.Attestations = d.attestations()
 	})
 }
 
@@ -161,7 +163,19 @@ func (d *dice) profile() *v1alpha1.HIPAAProfile {
 		if d.rarely(12) {
 			s.IPAllowlist = &v1alpha1.AllowlistRules{MinPrefixIPv4: new(int32(d.roll(33))), MinPrefixIPv6: new(int32(d.roll(129)))}
 		}
+		s.Attestations = d.attestations()
+		for _, citation := range some(d, 2, someCitations...) {
+			s.RequiredAttestations = append(s.RequiredAttestations, v1alpha1.RequiredAttestation{Citation: citation, Reason: "no cluster can check it", ReviewedOn: "2026-05-01"})
+		}
 	})
+}
+
+func (d *dice) attestations() []v1alpha1.Attestation {
+	var list []v1alpha1.Attestation
+	for range d.roll(4) {
+		list = append(list, attesting(pick(d, someCitations...), pick(d, someDates[1:]...), pick(d, someDates...)))
+	}
+	return list
 }
 
 func (d *dice) associates() map[string]*v1alpha1.BusinessAssociate {

@@ -58,6 +58,7 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	r.resolveAPI(p)
 	r.resolveQuota()
 	r.resolveRoles(f, p)
+	r.resolveAttestations(f, p)
 	r.judgeSharing(f, p)
 	return r
 }

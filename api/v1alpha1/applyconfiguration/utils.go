@@ -102,6 +102,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PortApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Quota"):
 		return &apiv1alpha1.QuotaApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RequiredAttestation"):
+		return &apiv1alpha1.RequiredAttestationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RoleGrant"):
 		return &apiv1alpha1.RoleGrantApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SafeguardCounts"):

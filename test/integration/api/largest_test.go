@@ -9,11 +9,16 @@ import (
 // The largest objects a schema lets through. The server gives all rules of one object a budget, and an object that
 // exceeds it is refused although every rule holds.
 
+// proof is an attestation with evidence.
+var proof = func() object {
+	o := maps.Clone(statement)
+	o["evidence"] = object{"uri": text(2048), "sha256": fmt.Sprintf("%064d", 0)}
+	return o
+}()
+
 // largestTenant has as many entries as every list takes, each as long as it may be where a rule reads it.
 func largestTenant(o object) {
 	account := object{"kind": "ServiceAccount", "name": text(253), "namespace": text(63)}
-	proof := maps.Clone(statement)
-	proof["evidence"] = object{"uri": text(2048), "sha256": fmt.Sprintf("%064d", 0)}
 	all(
 		set("spec.baa.scope", times(32, numbered(text(60)+"-%d"))),
 		set("spec.failoverRegions", times(8, numbered(text(60)+"-%d"))),
@@ -52,6 +57,8 @@ func largestProfile(o object) {
 		set("spec.gateways", times(16, same(peer))),
 		set("spec.kubernetesAPI.cidrs", times(16, numbered("2001:db8:1111:1111:1111:1111:1111:11%d/128"))),
 		set("spec.emergencyAccess.approvers", times(32, same(account))),
+		set("spec.requiredAttestations", times(64, named("citation", "164.3%02d("+text(50)+")", required))),
+		set("spec.attestations", times(64, same(proof))),
 	)(o)
 }
 

@@ -10,6 +10,8 @@ var (
 	region   = object{"provider": "aws", "reason": "covered", "reviewedOn": "2026-05-01"}
 	eligible = object{"name": "us-east-1", "provider": "aws", "reason": "covered", "reviewedOn": "2026-05-01"}
 	gateway  = object{"namespace": "edge", "podSelector": object{"matchLabels": object{"app": "gateway"}}}
+	required = object{"reason": "no cluster sees a door", "reviewedOn": "2026-05-01"}
+	facility = object{"citation": "164.310(a)(1)", "reason": "no cluster sees a door", "reviewedOn": "2026-05-01"}
 	port     = object{"port": 443, "protocol": "TCP"}
 )
 
@@ -75,12 +77,25 @@ var profileRows = slices.Concat([]row{
 	good("spec.ipAllowlist.minPrefixIPv6", 128),
 	bad("spec.ipAllowlist.minPrefixIPv6", -1, "should be greater than or equal to 0"),
 	bad("spec.ipAllowlist.minPrefixIPv6", 129, "should be less than or equal to 128"),
-}, surroundingRows, ruleRows, missing(
+}, surroundingRows, ruleRows, attestationRows, requiredAttestationRows, missing(
 	"spec", "spec.regions", "spec.maxSessionTimeout", "spec.keys", "spec.defaultQuota",
 	"spec.regions[0].name", "spec.regions[0].provider", "spec.regions[0].reason", "spec.regions[0].reviewedOn",
 	"spec.channels[0].name", "spec.channels[0].ports[0].port", "spec.channels[0].ports[0].protocol",
 	"spec.keys.allowedURIs", "spec.keys.maxRotationPeriod", "spec.storageClasses.allowed",
 	"spec.defaultQuota.cpu", "spec.defaultQuota.memory", "spec.defaultQuota.pods", "spec.defaultQuota.storage",
+))
+
+var requiredAttestationRows = slices.Concat([]row{
+	good("spec.requiredAttestations", absent{}),
+	good("spec.requiredAttestations", times(64, named("citation", "164.3%02d", required))),
+	bad("spec.requiredAttestations", times(65, named("citation", "164.3%02d", required)), "must have at most 64 items"),
+	bad("spec.requiredAttestations", times(2, same(facility)), "Duplicate value").at("spec.requiredAttestations[1]"),
+	good("spec.requiredAttestations[0].citation", "164.308(a)(5)(ii)(B)"),
+	bad("spec.requiredAttestations[0].citation", "45 CFR 164.308", "should match"),
+	bad("spec.requiredAttestations[0].citation", "", "should match"),
+	bad("spec.requiredAttestations[0].citation", "164.308("+text(55)+")", "may not be more than 63 bytes"),
+}, missing(
+	"spec.requiredAttestations[0].citation", "spec.requiredAttestations[0].reason", "spec.requiredAttestations[0].reviewedOn",
 ))
 
 // surroundingRows are about what tenants meet in the cluster.

@@ -74,7 +74,10 @@ var shapes = []shape{
 				"!spec.baa.executedOn", "spec.baa.expiresOn", "spec.baa.lastVerifiedOn", "spec.baa.signatures[0].on",
 				"spec.roles[0].expiresOn", "!spec.attestations[0].on", "spec.attestations[0].expiresOn",
 			},
-			"profile": {"spec.regions[0].reviewedOn"},
+			"profile": {
+				"spec.regions[0].reviewedOn", "spec.requiredAttestations[0].reviewedOn", "!spec.attestations[0].on",
+				"spec.attestations[0].expiresOn",
+			},
 			"associate": {
 				"!spec.baa.executedOn", "spec.baa.expiresOn", "spec.baa.lastVerifiedOn", "spec.baa.signatures[0].on", "status.expiresOn",
 			},
@@ -134,6 +137,7 @@ var shapes = []shape{
 		bad:  []flaw{{"", unmatched}, {text(63), unmatched}, {text(65), unmatched}, {strings.Repeat("0A", 32), unmatched}},
 		places: map[string][]string{
 			"tenant":    {"spec.baa.document.sha256", "spec.attestations[0].evidence.sha256"},
+			"profile":   {"spec.attestations[0].evidence.sha256"},
 			"associate": {"spec.baa.document.sha256"},
 		},
 	},
@@ -203,7 +207,7 @@ var shapes = []shape{
 				"spec.coveredEntity.name", "spec.securityOfficer.name", "spec.baa.signatures[0].name", "spec.attestations[0].by",
 				"spec.roles[0].subjects[0].name",
 			},
-			"profile":   {"spec.emergencyAccess.approvers[0].name"},
+			"profile":   {"spec.emergencyAccess.approvers[0].name", "spec.attestations[0].by"},
 			"associate": {"spec.displayName", "spec.baa.signatures[0].name"},
 		},
 	},
@@ -211,7 +215,9 @@ var shapes = []shape{
 		good: list{"a", text(1024)},
 		bad:  []flaw{{"", empty}, {text(1025), "may not be more than 1024 bytes"}},
 		places: map[string][]string{
-			"tenant": {"spec.attestations[0].statement"}, "profile": {"spec.regions[0].reason"}, "associate": {"spec.noPHIReason"},
+			"tenant":    {"spec.attestations[0].statement"},
+			"profile":   {"spec.regions[0].reason", "spec.requiredAttestations[0].reason", "spec.attestations[0].statement"},
+			"associate": {"spec.noPHIReason"},
 		},
 	},
 	{ // place of a document
@@ -219,6 +225,7 @@ var shapes = []shape{
 		bad:  []flaw{{"", empty}, {text(2049), "may not be more than 2048 bytes"}},
 		places: map[string][]string{
 			"tenant":    {"spec.baa.document.uri", "spec.attestations[0].evidence.uri"},
+			"profile":   {"spec.attestations[0].evidence.uri"},
 			"associate": {"spec.baa.document.uri"},
 		},
 	},

@@ -95,7 +95,7 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
     - name: citation
       type:
-        scalar: string
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Citation
     - name: evidence
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Document
@@ -246,6 +246,8 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Port
           elementRelationship: atomic
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Citation
+  scalar: string
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Contact
   map:
     fields:
@@ -512,6 +514,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.HIPAAProfileSpec
   map:
     fields:
+    - name: attestations
+      type:
+        list:
+          elementType:
+            namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Attestation
+          elementRelationship: atomic
     - name: baa
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.BAARules
@@ -564,6 +572,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: requiredAttestations
+      type:
+        list:
+          elementType:
+            namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.RequiredAttestation
+          elementRelationship: associative
+          keys:
+          - citation
     - name: requiredDisabledChannels
       type:
         list:
@@ -931,6 +947,18 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Region
   scalar: string
+- name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.RequiredAttestation
+  map:
+    fields:
+    - name: citation
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Citation
+    - name: reason
+      type:
+        scalar: string
+    - name: reviewedOn
+      type:
+        namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Date
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Role
   scalar: string
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.RoleGrant

@@ -12,7 +12,7 @@ import (
 // Attestation is a named person's statement about a safeguard.
 type AttestationApplyConfiguration struct {
 	// Citation of the safeguard in 45 CFR.
-	Citation *string `json:"citation,omitempty"`
+	Citation *apiv1alpha1.Citation `json:"citation,omitempty"`
 	// Statement made.
 	Statement *string `json:"statement,omitempty"`
 	// By whom.
@@ -34,7 +34,7 @@ func Attestation() *AttestationApplyConfiguration {
 // WithCitation sets the Citation field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Citation field is set to the value of the last call.
-func (b *AttestationApplyConfiguration) WithCitation(value string) *AttestationApplyConfiguration {
+func (b *AttestationApplyConfiguration) WithCitation(value apiv1alpha1.Citation) *AttestationApplyConfiguration {
 	b.Citation = &value
 	return b
 }

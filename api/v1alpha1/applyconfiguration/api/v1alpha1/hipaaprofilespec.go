@@ -43,6 +43,12 @@ type HIPAAProfileSpecApplyConfiguration struct {
 	DefaultQuota *QuotaApplyConfiguration `json:"defaultQuota,omitempty"`
 	// Ruleset the evidence is judged by. Empty means hipaa.
 	Ruleset *string `json:"ruleset,omitempty"`
+	// RequiredAttestations are the safeguards somebody has to vouch for, for every tenant, because no cluster can check
+	// them: facility access, workforce training, evaluation.
+	RequiredAttestations []RequiredAttestationApplyConfiguration `json:"requiredAttestations,omitempty"`
+	// Attestations that hold for the whole platform. They count for every tenant that has none of its own for the same
+	// citation.
+	Attestations []AttestationApplyConfiguration `json:"attestations,omitempty"`
 }
 
 // HIPAAProfileSpecApplyConfiguration constructs a declarative configuration of the HIPAAProfileSpec type for use with
@@ -193,5 +199,31 @@ func (b *HIPAAProfileSpecApplyConfiguration) WithDefaultQuota(value *QuotaApplyC
 // If called multiple times, the Ruleset field is set to the value of the last call.
 func (b *HIPAAProfileSpecApplyConfiguration) WithRuleset(value string) *HIPAAProfileSpecApplyConfiguration {
 	b.Ruleset = &value
+	return b
+}
+
+// WithRequiredAttestations adds the given value to the RequiredAttestations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the RequiredAttestations field.
+func (b *HIPAAProfileSpecApplyConfiguration) WithRequiredAttestations(values ...*RequiredAttestationApplyConfiguration) *HIPAAProfileSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithRequiredAttestations")
+		}
+		b.RequiredAttestations = append(b.RequiredAttestations, *values[i])
+	}
+	return b
+}
+
+// WithAttestations adds the given value to the Attestations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Attestations field.
+func (b *HIPAAProfileSpecApplyConfiguration) WithAttestations(values ...*AttestationApplyConfiguration) *HIPAAProfileSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithAttestations")
+		}
+		b.Attestations = append(b.Attestations, *values[i])
+	}
 	return b
 }
