@@ -62,22 +62,19 @@ func (r *resolved) resolveAttestations(f Facts, p *Plan) {
 	}
 }
 
-// judgeStatements says what is to be done about the attestations of one safeguard, of which there is at least one. Where
-// several follow one another without a gap, the end of the last one counts.
+// judgeStatements says what is to be done about the attestations of one safeguard, of which there is at least one.
 func (r *resolved) judgeStatements(list []statement, required bool, now time.Time, p *Plan) {
 	slices.SortStableFunc(list, func(a, b statement) int { return a.On.Time().Compare(b.On.Time()) })
-	var ended, last *statement
+	var ended *statement
 	for i := range list {
 		s := &list[i]
 		p.wake(now, s.On.Time())
 		p.wake(now, s.ExpiresOn.Time())
-		if (s.holds(now) || (last != nil && !s.On.Time().After(last.ExpiresOn.Time()))) && (last == nil || s.ExpiresOn > last.ExpiresOn) {
-			last = s
-		}
 		if !now.Before(s.ExpiresOn.Time()) && (ended == nil || s.ExpiresOn > ended.ExpiresOn) {
 			ended = s
 		}
 	}
+	last := lastToEnd(list, now)
 	switch {
 	case last != nil:
 		r.warnOfAttestation(last, required, now, p)
@@ -90,6 +87,20 @@ func (r *resolved) judgeStatements(list []statement, required bool, now time.Tim
 		p.find(severity, code, list[0].path+".on", "the attestation of %s by %s begins on %s: until then it does not count; correct the date, or have a named person state what holds today",
 			list[0].Citation, list[0].By, list[0].On)
 	}
+}
+
+// lastToEnd is the statement that ends last of those that hold at now and those that follow them without a gap; nil when none
+// holds. The list is in the order of their first days.
+func lastToEnd(list []statement, now time.Time) *statement {
+	var last *statement
+	for i := range list {
+		s := &list[i]
+		follows := last != nil && !s.On.Time().After(last.ExpiresOn.Time())
+		if (s.holds(now) || follows) && (last == nil || s.ExpiresOn > last.ExpiresOn) {
+			last = s
+		}
+	}
+	return last
 }
 
 // outOfPlace tells a safeguard somebody must vouch for from one that somebody merely does.
