@@ -63,6 +63,8 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	return r
 }
 
+// effective leaves no required list nil: the API server refuses a status with null in its place, and the tenant would go on
+// saying what it said before.
 func (r *resolved) effective() *v1alpha1.Effective {
 	var associates []string
 	for _, a := range r.associates {
@@ -72,10 +74,10 @@ func (r *resolved) effective() *v1alpha1.Effective {
 	}
 	return &v1alpha1.Effective{
 		Profile:            r.profile.Name,
-		Regions:            r.regions,
+		Regions:            append([]string{}, r.regions...),
 		SessionTimeout:     formatDuration(r.timeout),
 		DisabledChannels:   r.channels,
-		IPAllowlist:        r.allowlist,
+		IPAllowlist:        append([]string{}, r.allowlist...),
 		StorageClasses:     r.classes,
 		BusinessAssociates: associates,
 		RotationPeriod:     formatDuration(r.rotation),

@@ -227,3 +227,15 @@ func TestSharedNamespacesBelongToNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestARequiredListIsNeverNil: the API server refuses a status with null in place of a required list, so a tenant without
+// any region or network left would go on saying that it is Ready.
+func TestARequiredListIsNeverNil(t *testing.T) {
+	profile := fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) { p.Spec.Regions[0].BusinessAssociate = "aws" })
+	lapsed := fixture.Associate("aws", func(a *v1alpha1.BusinessAssociate) { a.Spec.BAA.ExpiresOn = "2026-02-01" })
+	tenant := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) { h.Spec.IPAllowlist = []v1alpha1.CIDR{"169.254.169.254/32"} })
+	got := Compile(tenant, factsFor(profile, lapsed)).Effective
+	if got == nil || got.Regions == nil || len(got.Regions) > 0 || got.IPAllowlist == nil || len(got.IPAllowlist) > 0 {
+		t.Errorf("effective regions and allowlist are %#v, want both empty and neither nil", got)
+	}
+}
