@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest/trouble"
 )
 
 // Account that all keys belong to.
@@ -30,10 +32,11 @@ type KMS struct {
 	// URL of the fake, plain HTTP on loopback.
 	URL string
 
+	trouble.Plan
+
 	mu      sync.Mutex
 	keys    map[string]*Key   // by ARN
 	aliases map[string]string // ARN of the alias to ARN of the key
-	trouble map[string]Trouble
 	calls   []Call
 }
 
@@ -45,23 +48,12 @@ type Call struct {
 }
 
 // Trouble is what an operation does instead of its work.
-type Trouble struct {
-	// Status 0 means 400.
-	Status int
-	// Code such as ThrottlingException.
-	Code, Message string
-	// Raw is sent as the body, in place of Code and Message.
-	Raw string
-	// Location makes the answer a redirect.
-	Location string
-	// Until, if not nil, delays the answer until it is closed, or the request is given up.
-	Until <-chan struct{}
-}
+type Trouble = trouble.Trouble
 
 // Start runs a fake until the test ends.
 func Start(t testing.TB) *KMS {
 	t.Helper()
-	f := &KMS{keys: map[string]*Key{}, aliases: map[string]string{}, trouble: map[string]Trouble{}}
+	f := &KMS{keys: map[string]*Key{}, aliases: map[string]string{}}
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)
 	f.URL = s.URL
@@ -71,27 +63,13 @@ func Start(t testing.TB) *KMS {
 // StartTLS is like Start, over TLS with a certificate that nobody trusts unless told to.
 func StartTLS(t testing.TB) (*KMS, *httptest.Server) {
 	t.Helper()
-	f := &KMS{keys: map[string]*Key{}, aliases: map[string]string{}, trouble: map[string]Trouble{}}
+	f := &KMS{keys: map[string]*Key{}, aliases: map[string]string{}}
 	s := httptest.NewUnstartedServer(f)
 	s.Config.ErrorLog = quiet()
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	f.URL = s.URL
 	return f, s
-}
-
-// Upset has an operation, or every one for "", answer with trouble until Calm.
-func (f *KMS) Upset(operation string, t Trouble) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.trouble[operation] = t
-}
-
-// Calm ends all trouble.
-func (f *KMS) Calm() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.trouble)
 }
 
 // Calls returns the genuine requests so far.
@@ -119,7 +97,7 @@ func (f *KMS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, err)
 		return
 	}
-	if f.troubled(w, r, operation) {
+	if f.Serve(w, r, operation, func(t Trouble) { send(w, t.Status, map[string]string{"__type": t.Code, "message": t.Message}) }) {
 		return
 	}
 	var in input
@@ -129,41 +107,6 @@ func (f *KMS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := f.serve(operation, region, in)
 	answer(w, out, err)
-}
-
-// troubled makes the trouble that is due.
-func (f *KMS) troubled(w http.ResponseWriter, r *http.Request, operation string) bool {
-	f.mu.Lock()
-	t, ok := f.trouble[operation]
-	if !ok {
-		t, ok = f.trouble[""]
-	}
-	f.mu.Unlock()
-	if !ok {
-		return false
-	}
-	if t.Until != nil {
-		select {
-		case <-t.Until:
-		case <-r.Context().Done():
-		}
-	}
-	status := t.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
-	switch {
-	case t.Location != "":
-		http.Redirect(w, r, t.Location, http.StatusTemporaryRedirect)
-	case t.Raw != "":
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, t.Raw)
-	case t.Code != "":
-		send(w, status, map[string]string{"__type": t.Code, "message": t.Message})
-	default:
-		return false
-	}
-	return true
 }
 
 // input holds the members of all operations.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest/trouble"
 )
 
 // Token that the fake takes, and that its Entra ID gives.
@@ -31,31 +33,22 @@ type KeyVault struct {
 	server *httptest.Server
 	trust  *tls.Config
 
-	mu      sync.Mutex
-	keys    map[string]*Key // by host and name
-	trouble map[string]Trouble
-	calls   []string
-	logins  int
+	trouble.Plan
+
+	mu     sync.Mutex
+	keys   map[string]*Key // by host and name
+	calls  []string
+	logins int
 }
 
-// Trouble is what an operation does instead of its work.
-type Trouble struct {
-	Status int
-	// Code such as Forbidden, and Inner such as ForbiddenByPolicy.
-	Code, Inner, Message string
-	// Raw is sent as the body, in place of a code.
-	Raw string
-	// Location makes the answer a redirect.
-	Location string
-	// Until, if not nil, delays the answer until it is closed, or the request is given up.
-	Until <-chan struct{}
-}
+// Trouble is what an operation (get, wrapkey, unwrapkey, delete, deleted, token) does instead of its work.
+type Trouble = trouble.Trouble
 
 // Start runs a fake until the test ends.
 func Start(t testing.TB) *KeyVault {
 	t.Helper()
 	certificate, trust := certify(t, "*.vault.azure.net", "*.vault.usgovcloudapi.net", "*.managedhsm.azure.net", "login.microsoftonline.com")
-	f := &KeyVault{keys: map[string]*Key{}, trouble: map[string]Trouble{}, trust: trust}
+	f := &KeyVault{keys: map[string]*Key{}, trust: trust}
 	f.server = httptest.NewUnstartedServer(f)
 	f.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	f.server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -69,13 +62,6 @@ func (f *KeyVault) Network() *http.Transport {
 	return &http.Transport{TLSClientConfig: f.trust, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, f.server.Listener.Addr().String())
 	}}
-}
-
-// Upset has an operation (get, wrapkey, unwrapkey, delete, deleted, token), or every one for "", answer with trouble.
-func (f *KeyVault) Upset(operation string, t Trouble) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.trouble[operation] = t
 }
 
 // Calls returns the operations so far that came with the right token, each with the host and name of its key.
@@ -151,31 +137,7 @@ func route(r *http.Request) (operation, name, version string) {
 
 // troubled makes the trouble that is due.
 func (f *KeyVault) troubled(w http.ResponseWriter, r *http.Request, operation string) bool {
-	f.mu.Lock()
-	t, ok := f.trouble[operation]
-	if !ok {
-		t, ok = f.trouble[""]
-	}
-	f.mu.Unlock()
-	if !ok {
-		return false
-	}
-	if t.Until != nil {
-		select {
-		case <-t.Until:
-		case <-r.Context().Done():
-		}
-	}
-	switch {
-	case t.Location != "":
-		http.Redirect(w, r, t.Location, http.StatusTemporaryRedirect)
-	case t.Raw != "":
-		w.WriteHeader(t.Status)
-		_, _ = io.WriteString(w, t.Raw)
-	default:
-		answer(w, nil, &fault{t.Status, t.Code, t.Inner, t.Message})
-	}
-	return true
+	return f.Serve(w, r, operation, func(t Trouble) { answer(w, nil, &fault{t.Status, t.Code, t.Inner, t.Message}) })
 }
 
 func answer(w http.ResponseWriter, out any, err error) {
