@@ -27,6 +27,8 @@ type AdmissionReconciler struct {
 	State  *ClusterState
 	// Identity is the user name the policies exempt: the operator's own.
 	Identity string
+	// Namespace of the operator, on which events about the cluster as a whole are recorded.
+	Namespace string
 	// Manage applies what is missing or altered; otherwise it is reported only.
 	Manage   bool
 	Recorder events.EventRecorder
@@ -131,7 +133,7 @@ func (r *AdmissionReconciler) restore(ctx context.Context, shipped, standing []a
 // when the operator is installed. The policy is named as the related object, so that each has events of its own.
 func (r *AdmissionReconciler) tell(policy admission.Object, p admission.Problem, first bool) {
 	if first {
-		r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeNormal, "AdmissionPolicyInstalled", "Install", "%s %s", p.Kind, p.Name)
+		r.Recorder.Eventf(operatorAsObject(r.Namespace), policy, corev1.EventTypeNormal, "AdmissionPolicyInstalled", "Install", "%s %s", p.Kind, p.Name)
 		return
 	}
 	// Events of one action on one object become a series that keeps the first note: a removal and an alteration are told apart.
@@ -139,7 +141,7 @@ func (r *AdmissionReconciler) tell(policy admission.Object, p admission.Problem,
 	if p.Reason == admission.Missing {
 		action = "Recreate"
 	}
-	r.Recorder.Eventf(operatorAsObject(), policy, corev1.EventTypeWarning, "AdmissionPolicyRestored", action, "%s", p.String())
+	r.Recorder.Eventf(operatorAsObject(r.Namespace), policy, corev1.EventTypeWarning, "AdmissionPolicyRestored", action, "%s", p.String())
 }
 
 func (r *AdmissionReconciler) put(ctx context.Context, want, standing admission.Object) error {
@@ -166,9 +168,9 @@ func (r *AdmissionReconciler) relabel(ctx context.Context, obj client.Object) er
 }
 
 // operatorAsObject is what events about the cluster as a whole are recorded on.
-func operatorAsObject() client.Object {
+func operatorAsObject(namespace string) client.Object {
 	ns := &corev1.Namespace{}
-	ns.Name = v1alpha1.OperatorNamespace
+	ns.Name = namespace
 	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ns
 }

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -34,6 +36,29 @@ func look(t *testing.T, r *AdmissionReconciler) (ctrl.Result, []string) {
 		t.Fatal(err)
 	}
 	return result, r.State.Admission()
+}
+
+// regarded notes what events are recorded on.
+type regarded struct {
+	events.EventRecorder
+	names map[string]bool
+}
+
+func (r regarded) Eventf(on, _ runtime.Object, _, _, _, _ string, _ ...any) {
+	if object, ok := on.(client.Object); ok {
+		r.names[object.GetName()] = true
+	}
+}
+
+// TestEventsAreRecordedOnTheOperatorsNamespace, wherever it was installed.
+func TestEventsAreRecordedOnTheOperatorsNamespace(t *testing.T) {
+	r, _, _ := policiesOf(newStore(t), true)
+	on := regarded{names: map[string]bool{}}
+	r.Namespace, r.Recorder = "platform", on
+	look(t, r)
+	if diff := cmp.Diff(map[string]bool{"platform": true}, on.names); diff != "" {
+		t.Errorf("events are recorded on (-want +got):\n%s", diff)
+	}
 }
 
 // TestPoliciesAreInstalled: all that are missing, and they count as in force only once every API server knows them.

@@ -141,5 +141,5 @@ func (w *AtRestWatch) publish(ctx context.Context, verdict atrest.Verdict) {
 	if verdict.State == atrest.StateKMS {
 		kind = corev1.EventTypeNormal
 	}
-	w.Recorder.Eventf(operatorAsObject(), nil, kind, "EncryptionAtRest", "Observe", "%s", fmt.Sprintf("%s: %s", verdict.State, verdict.Message))
+	w.Recorder.Eventf(operatorAsObject(w.Probe.Namespace), nil, kind, "EncryptionAtRest", "Observe", "%s", fmt.Sprintf("%s: %s", verdict.State, verdict.Message))
 }

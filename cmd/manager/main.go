@@ -111,7 +111,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		Concurrency:       o.concurrency,
 	}
 	policies := &controllers.AdmissionReconciler{
-		Client: mgr.GetClient(), State: state, Identity: start.identity, Manage: o.admission == admissionManage,
+		Client: mgr.GetClient(), State: state, Identity: start.identity, Namespace: o.namespace, Manage: o.admission == admissionManage,
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
 	}
 	emergencies := &controllers.EmergencyReconciler{
