@@ -18,10 +18,10 @@ var _ = Describe("encryption that is turned on later", func() {
 			report.Line("keys: at-rest variant=plaintext-remains condition=False/PlaintextAtRest etcd=plaintext %s", ok)
 		})
 		b := start(ctx, cluster.IdentityFirst(socket))
-		b.operate(ctx, operator.Options{Args: []string{"--encryption-probe-interval=1s"}})
+		b.Operate(ctx, operator.Options{Binary: binary, Args: []string{"--encryption-probe-interval=1s"}})
 		b.populate(ctx)
 		Eventually(b.condition(ctx, v1alpha1.ConditionEncryptionReady)).Should(HavePrefix("False/NotEncryptedAtRest: "))
-		status := b.tenant(ctx).ResourceVersion
+		status := b.Tenant(ctx, tenant).ResourceVersion
 
 		b.restart(ctx, cluster.KMSFirst(socket))
 		Eventually(b.condition(ctx, v1alpha1.ConditionEncryptionReady)).WithTimeout(wake).Should(And(
@@ -29,7 +29,7 @@ var _ = Describe("encryption that is turned on later", func() {
 		Expect(b.states(ctx)).To(ConsistOf("plaintext_remains"))
 		Expect(b.lies(ctx, tenant, "database")).To(Equal("plaintext"))
 		Expect(b.lies(ctx, v1alpha1.OperatorNamespace, v1alpha1.SecretCanary)).To(Equal("encrypted"))
-		Expect(b.tenant(ctx).ResourceVersion).NotTo(Equal(status))
+		Expect(b.Tenant(ctx, tenant).ResourceVersion).NotTo(Equal(status))
 
 		b.rewrite(ctx)
 		b.restart(ctx, cluster.KMSFirst(socket))
@@ -40,34 +40,34 @@ var _ = Describe("encryption that is turned on later", func() {
 		Expect(b.states(ctx)).To(ConsistOf("kms"))
 
 		By("looking again and again, which changes nothing")
-		quiet := b.tenant(ctx).ResourceVersion
+		quiet := b.Tenant(ctx, tenant).ResourceVersion
 		canary := b.canary(ctx)
 		for range 3 {
 			Eventually(func() string { return b.canary(ctx) }).ShouldNot(Equal(canary))
 			canary = b.canary(ctx)
 		}
-		Expect(b.tenant(ctx).ResourceVersion).To(Equal(quiet))
+		Expect(b.Tenant(ctx, tenant).ResourceVersion).To(Equal(quiet))
 		ok = "ok"
 	})
 })
 
 // rewrite writes every Secret anew, as an administrator has to after turning encryption on: the keysets, which belong to
 // the operator, in its name.
-func (b *bed) rewrite(ctx SpecContext) {
+func (b *world) rewrite(ctx SpecContext) {
 	GinkgoHelper()
-	config, err := b.cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+	config, err := b.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
 	Expect(err).NotTo(HaveOccurred())
 	owner, err := operator.NewClient(config)
 	Expect(err).NotTo(HaveOccurred())
 	var all corev1.SecretList
-	Expect(b.admin.List(ctx, &all)).To(Succeed())
+	Expect(b.Admin.List(ctx, &all)).To(Succeed())
 	for i := range all.Items {
 		switch secret := &all.Items[i]; secret.Name {
 		case v1alpha1.SecretCanary: // the operator writes it all the time
 		case v1alpha1.SecretKeyset:
 			Expect(owner.Update(ctx, secret)).To(Succeed())
 		default:
-			Expect(b.admin.Update(ctx, secret)).To(Succeed())
+			Expect(b.Admin.Update(ctx, secret)).To(Succeed())
 		}
 	}
 }

@@ -32,11 +32,12 @@ var _ = Describe("two API servers behind a load balancer", func() {
 			report.Line("keys: at-rest variant=two-servers condition=False/NotEncryptedAtRest etcd=mixed %s", ok)
 		})
 		b := start(ctx, cluster.KMSFirst(socket))
-		first := b.cluster.Config().Host
+		first := b.Cluster.Config().Host
 		second := b.second(ctx, cluster.KMSFirst(socket))
 		balancer := balance(first, second.address)
-		b.operate(ctx, operator.Options{
-			Proxy: balancer.address, ProxyCA: b.cluster.Config().CAData, Args: []string{"--encryption-probe-interval=1s"},
+		b.Operate(ctx, operator.Options{
+			Binary: binary,
+			Proxy:  balancer.address, ProxyCA: b.Cluster.Config().CAData, Args: []string{"--encryption-probe-interval=1s"},
 		})
 		b.populate(ctx)
 		said := b.condition(ctx, v1alpha1.ConditionEncryptionReady)
@@ -58,7 +59,7 @@ var _ = Describe("two API servers behind a load balancer", func() {
 
 // server is an API server beside the one of the cluster, on the same etcd.
 type server struct {
-	bed     *bed
+	*world
 	address string
 	command []string
 	running *process.Process
@@ -66,14 +67,14 @@ type server struct {
 }
 
 // second starts another API server. API servers know each other apart by the names of their hosts, so it gets one of its own.
-func (b *bed) second(ctx context.Context, configuration string) *server {
+func (b *world) second(ctx context.Context, configuration string) *server {
 	GinkgoHelper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
 	Expect(err).NotTo(HaveOccurred())
 	port := listener.Addr().(*net.TCPAddr).Port
 	Expect(listener.Close()).To(Succeed())
-	s := &server{bed: b, address: fmt.Sprintf("https://127.0.0.1:%d", port), config: filepath.Join(b.dir, "second.yaml")}
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", b.cluster.PIDs()[cluster.APIServer]))
+	s := &server{world: b, address: fmt.Sprintf("https://127.0.0.1:%d", port), config: filepath.Join(b.Dir, "second.yaml")}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", b.Cluster.PIDs()[cluster.APIServer]))
 	Expect(err).NotTo(HaveOccurred())
 	s.command = []string{"unshare", "--uts"}
 	if os.Geteuid() != 0 {
@@ -92,10 +93,10 @@ func (s *server) start(ctx context.Context, configuration string) {
 	Expect(os.WriteFile(s.config, []byte(configuration), 0o600)).To(Succeed())
 	var err error
 	s.running, err = process.Start(process.Spec{
-		Name: "second API server", Command: s.command, Dir: s.bed.dir, Env: os.Environ(), Log: filepath.Join(s.bed.dir, "second.log"),
+		Name: "second API server", Command: s.command, Dir: s.Dir, Env: os.Environ(), Log: filepath.Join(s.Dir, "second.log"),
 	})
 	Expect(err).NotTo(HaveOccurred())
-	client, err := rest.HTTPClientFor(s.bed.cluster.Config())
+	client, err := rest.HTTPClientFor(s.Cluster.Config())
 	Expect(err).NotTo(HaveOccurred())
 	Eventually(func() int {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address+"/readyz", http.NoBody)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +22,9 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
 
 // tenant is looked at in every variant, and has a Secret of its own.
@@ -47,39 +46,18 @@ func TestAtRest(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	dir, err := os.MkdirTemp("", "atrest-suite-")
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(os.RemoveAll, dir)
-	binary, err = operator.Build(ctx, dir, "-race")
-	Expect(err).NotTo(HaveOccurred())
+	binary = bed.Build(ctx)
 	socket = keyringtest.StartKMSPlugin(GinkgoTB()).Socket
 }, NodeTimeout(5*time.Minute))
 
-// bed is a control plane with an operator on it.
-type bed struct {
-	cluster *cluster.Cluster
-	admin   client.Client
-	dir     string
-	running *operator.Operator
-}
+// world is a control plane with an operator, and a tenant.
+type world struct{ *bed.Bed }
 
 // start makes a control plane whose API server has an encryption configuration; none when the text is empty.
-func start(ctx context.Context, configuration string) *bed {
+func start(ctx context.Context, configuration string) *world {
 	GinkgoHelper()
-	b := &bed{dir: GinkgoT().TempDir()}
-	var err error
-	b.cluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true, EncryptionConfig: configuration})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
-			b.cluster.KeepLogs()
-		}
-		Expect(b.cluster.Stop()).To(Succeed())
-	})
-	b.admin, err = operator.NewClient(b.cluster.Config())
-	Expect(err).NotTo(HaveOccurred())
-	Expect(operator.Install(ctx, b.cluster)).To(Succeed())
-	Expect(b.admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile))).To(Succeed())
+	b := &world{bed.Start(ctx, cluster.Options{ControllerManager: true, EncryptionConfig: configuration})}
+	Expect(b.Admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile))).To(Succeed())
 	return b
 }
 
@@ -87,44 +65,27 @@ func start(ctx context.Context, configuration string) *bed {
 const wake = 2 * time.Minute
 
 // restart gives the API server another configuration, as an administrator does.
-func (b *bed) restart(ctx context.Context, configuration string) {
+func (b *world) restart(ctx context.Context, configuration string) {
 	GinkgoHelper()
-	Expect(b.cluster.StopComponent(cluster.APIServer)).To(Succeed())
-	Expect(b.cluster.SetEncryptionConfig(configuration)).To(Succeed())
-	Expect(b.cluster.StartComponent(ctx, cluster.APIServer)).To(Succeed())
-}
-
-// operate runs the operator until the spec ends.
-func (b *bed) operate(ctx context.Context, o operator.Options) {
-	GinkgoHelper()
-	var err error
-	o.Binary, o.Dir, o.Args = binary, b.dir, append(o.Args, "--leader-elect=false")
-	b.running, err = operator.Start(ctx, b.cluster, o)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
-			GinkgoWriter.Println(b.running.LogTail(8192))
-		}
-		if b.running.Running() {
-			Expect(b.running.Stop(5 * time.Second)).To(Succeed())
-		}
-	})
+	Expect(b.Cluster.StopComponent(cluster.APIServer)).To(Succeed())
+	Expect(b.Cluster.SetEncryptionConfig(configuration)).To(Succeed())
+	Expect(b.Cluster.StartComponent(ctx, cluster.APIServer)).To(Succeed())
 }
 
 // populate makes the tenant and a Secret in its namespace.
-func (b *bed) populate(ctx context.Context) {
+func (b *world) populate(ctx context.Context) {
 	GinkgoHelper()
-	Expect(b.admin.Create(ctx, fixture.Tenant(tenant))).To(Succeed())
+	Expect(b.Admin.Create(ctx, fixture.Tenant(tenant))).To(Succeed())
 	Eventually(b.condition(ctx, v1alpha1.ConditionReady)).Should(HavePrefix("True/Ready"))
-	Expect(b.admin.Create(ctx, &corev1.Secret{
+	Expect(b.Admin.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "database"}, StringData: map[string]string{"password": password},
 	})).To(Succeed())
 }
 
 // condition is status, reason and message of a condition of the tenant.
-func (b *bed) condition(ctx context.Context, kind string) func() string {
+func (b *world) condition(ctx context.Context, kind string) func() string {
 	return func() string {
-		c := meta.FindStatusCondition(b.tenant(ctx).Status.Conditions, kind)
+		c := meta.FindStatusCondition(b.Tenant(ctx, tenant).Status.Conditions, kind)
 		if c == nil {
 			return "none"
 		}
@@ -132,25 +93,18 @@ func (b *bed) condition(ctx context.Context, kind string) func() string {
 	}
 }
 
-func (b *bed) tenant(ctx context.Context) *v1alpha1.HIPAATenant {
-	GinkgoHelper()
-	t := &v1alpha1.HIPAATenant{}
-	Expect(b.admin.Get(ctx, client.ObjectKey{Name: tenant}, t)).To(Succeed())
-	return t
-}
-
 // canary is what the operator last wrote to see how it is stored.
-func (b *bed) canary(ctx context.Context) string {
+func (b *world) canary(ctx context.Context) string {
 	GinkgoHelper()
 	s := &corev1.Secret{}
-	Expect(b.admin.Get(ctx, client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SecretCanary}, s)).To(Succeed())
+	Expect(b.Admin.Get(ctx, client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: v1alpha1.SecretCanary}, s)).To(Succeed())
 	return string(s.Data["canary"])
 }
 
 // finding is severity and message of the tenant's finding of that code; empty when it has none.
-func (b *bed) finding(ctx context.Context, code string) string {
+func (b *world) finding(ctx context.Context, code string) string {
 	GinkgoHelper()
-	for _, f := range b.tenant(ctx).Status.Findings {
+	for _, f := range b.Tenant(ctx, tenant).Status.Findings {
 		if f.Code == code {
 			return string(f.Severity) + ": " + f.Message
 		}
@@ -159,9 +113,9 @@ func (b *bed) finding(ctx context.Context, code string) string {
 }
 
 // states are the states the operator's metric is 1 for.
-func (b *bed) states(ctx context.Context) []string {
+func (b *world) states(ctx context.Context) []string {
 	GinkgoHelper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.running.Metrics+"/metrics", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Running.Metrics+"/metrics", http.NoBody)
 	Expect(err).NotTo(HaveOccurred())
 	response, err := http.DefaultClient.Do(request)
 	Expect(err).NotTo(HaveOccurred())
@@ -181,15 +135,15 @@ func (b *bed) states(ctx context.Context) []string {
 func labelOf(m *dto.Metric) string { return m.GetLabel()[0].GetValue() }
 
 // lies says how a Secret lies in etcd: its content in plaintext, or behind the prefix of a transformer.
-func (b *bed) lies(ctx context.Context, namespace, name string) string {
+func (b *world) lies(ctx context.Context, namespace, name string) string {
 	GinkgoHelper()
 	key := "/registry/secrets/" + namespace + "/" + name
-	values, err := b.cluster.Stored(ctx, key)
+	values, err := b.Cluster.Stored(ctx, key)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(values).To(HaveKey(key))
 	raw := string(values[key])
 	content := &corev1.Secret{}
-	Expect(b.admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, content)).To(Succeed())
+	Expect(b.Admin.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, content)).To(Succeed())
 	Expect(content.Data).NotTo(BeEmpty())
 	readable := false
 	for _, value := range content.Data {

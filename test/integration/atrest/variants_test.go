@@ -39,7 +39,7 @@ var _ = DescribeTable("an API server", func(ctx SpecContext, v variant) {
 		report.Line("keys: at-rest variant=%s condition=%s etcd=%s %s", v.name, said, v.etcd, ok)
 	})
 	b := start(ctx, v.configuration(socket))
-	b.operate(ctx, operator.Options{})
+	b.Operate(ctx, operator.Options{Binary: binary})
 	b.populate(ctx)
 	Eventually(b.condition(ctx, v1alpha1.ConditionEncryptionReady)).Should(HavePrefix(v.condition + ": "))
 	text := b.condition(ctx, v1alpha1.ConditionEncryptionReady)()

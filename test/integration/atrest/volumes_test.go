@@ -21,10 +21,10 @@ var _ = Describe("a profile that requires a customer's key of volumes", func() {
 		const class = "records"
 		b := start(ctx, "")
 		profile := &v1alpha1.HIPAAProfile{}
-		Expect(b.admin.Get(ctx, client.ObjectKey{Name: v1alpha1.DefaultProfile}, profile)).To(Succeed())
+		Expect(b.Admin.Get(ctx, client.ObjectKey{Name: v1alpha1.DefaultProfile}, profile)).To(Succeed())
 		profile.Spec.StorageClasses = &v1alpha1.StorageClassRules{Allowed: []string{class}, RequireCustomerKey: true}
-		Expect(b.admin.Update(ctx, profile)).To(Succeed())
-		b.operate(ctx, operator.Options{Args: []string{"--encryption-probe-interval=0"}})
+		Expect(b.Admin.Update(ctx, profile)).To(Succeed())
+		b.Operate(ctx, operator.Options{Binary: binary, Args: []string{"--encryption-probe-interval=0"}})
 		b.populate(ctx)
 		Eventually(b.condition(ctx, v1alpha1.ConditionEncryptionReady)).Should(HavePrefix("Unknown/AtRestUnknown: "))
 		Expect(b.fact(ctx)()).To(BeEmpty())
@@ -42,8 +42,8 @@ var _ = Describe("a profile that requires a customer's key of volumes", func() {
 			{nil, "", "Warning: claims may not name storage class records"},
 		} {
 			made := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: "ebs.csi.aws.com", Parameters: step.parameters}
-			Expect(client.IgnoreNotFound(b.admin.Delete(ctx, made.DeepCopy()))).To(Succeed())
-			Expect(b.admin.Create(ctx, made)).To(Succeed())
+			Expect(client.IgnoreNotFound(b.Admin.Delete(ctx, made.DeepCopy()))).To(Succeed())
+			Expect(b.Admin.Create(ctx, made)).To(Succeed())
 			Eventually(b.fact(ctx)).Should(Equal(step.fact))
 			Eventually(func() string { return b.finding(ctx, compile.CodeStorageClassNotCustomerKey) }).Should(HavePrefix(step.finding))
 			if step.fact != "" {
@@ -57,18 +57,18 @@ var _ = Describe("a profile that requires a customer's key of volumes", func() {
 })
 
 // fact is what the tenant's namespace says of the classes its claims may name.
-func (b *bed) fact(ctx context.Context) func() string {
+func (b *world) fact(ctx context.Context) func() string {
 	return func() string {
 		GinkgoHelper()
 		ns := &corev1.Namespace{}
-		Expect(b.admin.Get(ctx, client.ObjectKey{Name: tenant}, ns)).To(Succeed())
+		Expect(b.Admin.Get(ctx, client.ObjectKey{Name: tenant}, ns)).To(Succeed())
 		return ns.Annotations[v1alpha1.AnnotationStorageClasses]
 	}
 }
 
 // claim asks for a volume of a class, for no longer than it takes to hear whether that is admitted.
-func (b *bed) claim(ctx context.Context, class string) error {
-	return b.admin.Create(ctx, &corev1.PersistentVolumeClaim{
+func (b *world) claim(ctx context.Context, class string) error {
+	return b.Admin.Create(ctx, &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "claim"},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},

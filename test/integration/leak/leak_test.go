@@ -44,30 +44,30 @@ var _ = Describe("the bytes of keys", Ordered, func() {
 
 		By("adding namespaces and data keys, and moving to another KMS")
 		for _, name := range []string{"alpha", "soft"} {
-			change(ctx, name, func(t *v1alpha1.HIPAATenant) {
+			world.Change(ctx, name, func(t *v1alpha1.HIPAATenant) {
 				t.Spec.Namespaces = append(t.Spec.Namespaces, v1alpha1.TenantNamespace{Name: v1alpha1.Name(name + "-more")})
 				t.Spec.Encryption.DataKeys = append(t.Spec.Encryption.DataKeys, v1alpha1.DataKey{Name: "later"})
 			})
 		}
 		vault.Write(GinkgoTB(), "transit/keys/alpha/rotate", nil)
-		change(ctx, "mover", func(t *v1alpha1.HIPAATenant) { t.Spec.Encryption.KeyURI = "vault://transit/mover" })
+		world.Change(ctx, "mover", func(t *v1alpha1.HIPAATenant) { t.Spec.Encryption.KeyURI = "vault://transit/mover" })
 		awaitReady(ctx, "alpha", "soft", "mover")
 		Expect(known.collect(ctx)).To(And(HaveKeyWithValue("mover", "vault://transit/mover"), HaveKey("alpha-more"), HaveKey("soft-more")))
 
 		By("being refused")
 		Expect(admin.Create(ctx, fixture.Tenant("keyless", onVault("transit")))).To(Succeed())
-		Eventually(state(ctx, "keyless", v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonKMSRefused))
+		Eventually(world.State(ctx, "keyless", v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonKMSRefused))
 		restore := swap(ctx, "beta", "beta-data")
-		Eventually(state(ctx, "beta", v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonForeignKeyMaterial))
+		Eventually(world.State(ctx, "beta", v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonForeignKeyMaterial))
 		restore()
 		awaitReady(ctx, "beta")
 
 		By("losing the KMS, and getting it back")
 		operate(ctx, "http://127.0.0.1:1")
-		change(ctx, "beta", func(t *v1alpha1.HIPAATenant) {
+		world.Change(ctx, "beta", func(t *v1alpha1.HIPAATenant) {
 			t.Spec.Namespaces = append(t.Spec.Namespaces, v1alpha1.TenantNamespace{Name: "beta-more"})
 		})
-		Eventually(state(ctx, "beta", v1alpha1.ConditionEncryptionReady)).Should(Equal("Unknown/" + v1alpha1.ReasonKMSUnreachable))
+		Eventually(world.State(ctx, "beta", v1alpha1.ConditionEncryptionReady)).Should(Equal("Unknown/" + v1alpha1.ReasonKMSUnreachable))
 		operate(ctx, vault.Address)
 		awaitReady(ctx, "beta")
 
@@ -84,12 +84,12 @@ var _ = Describe("the bytes of keys", Ordered, func() {
 	})
 
 	It("are opened for a person who may, and not shown", func(ctx SpecContext) {
-		plugin := filepath.Join(dir, "kubectl-hipaa")
+		plugin := filepath.Join(world.Dir, "kubectl-hipaa")
 		build := exec.CommandContext(ctx, "go", "build", "-race", "-o", plugin, "../../../cmd/kubectl-hipaa")
 		text, err := build.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(text))
 		for tenant, entries := range map[string]int{"alpha": 9, "soft": 2} {
-			unwrap := exec.CommandContext(ctx, plugin, "unwrap", tenant, "--kubeconfig", testCluster.Kubeconfig(), "--vault-address", vault.Address)
+			unwrap := exec.CommandContext(ctx, plugin, "unwrap", tenant, "--kubeconfig", world.Cluster.Kubeconfig(), "--vault-address", vault.Address)
 			unwrap.Env = append(os.Environ(), "VAULT_TOKEN="+vault.Root)
 			text, err := unwrap.CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), string(text))
@@ -164,7 +164,7 @@ var _ = Describe("the bytes of keys", Ordered, func() {
 // keep others from it. The returned function puts the own one back.
 func swap(ctx SpecContext, namespace, other string) (restore func()) {
 	GinkgoHelper()
-	config, err := testCluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+	config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
 	Expect(err).NotTo(HaveOccurred())
 	known.add("token of the operator's service account", []byte(config.BearerToken), "")
 	thief, err := operator.NewClient(config)

@@ -37,8 +37,8 @@ func look(ctx context.Context) *search {
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	s := &search{scanner: newScanner(known.secrets), secrets: known.secrets, places: map[string]int{}}
-	s.files("etcd file", filepath.Join(testCluster.Dir(), "etcd"), true)
-	s.files("log", filepath.Join(testCluster.Dir(), "logs"), false)
+	s.files("etcd file", filepath.Join(world.Cluster.Dir(), "etcd"), true)
+	s.files("log", filepath.Join(world.Cluster.Dir(), "logs"), false)
 	for _, o := range operators {
 		s.file("log", o.Log, false)
 	}
@@ -95,7 +95,7 @@ func (s *search) file(kind, path string, software bool) {
 
 func (s *search) etcd(ctx context.Context) {
 	GinkgoHelper()
-	stored, err := testCluster.Stored(ctx, "/registry/")
+	stored, err := world.Cluster.Stored(ctx, "/registry/")
 	Expect(err).NotTo(HaveOccurred())
 	for key, value := range stored {
 		s.at("etcd value", key, value, func(sec secret) bool { return sec.home == key })
@@ -106,7 +106,7 @@ func (s *search) etcd(ctx context.Context) {
 // looked at decoded, too: a key in the JSON of a keyset would be encoded twice.
 func (s *search) objects(ctx context.Context) {
 	GinkgoHelper()
-	config := testCluster.Config()
+	config := world.Cluster.Config()
 	config.QPS = -1
 	disco, err := discovery.NewDiscoveryClientForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
@@ -149,7 +149,7 @@ func (s *search) object(resource string, o unstructured.Unstructured) {
 
 func (s *search) metrics(ctx context.Context) {
 	GinkgoHelper()
-	running := operators[len(operators)-1]
+	running := world.Running
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+running.Metrics+"/metrics", nil)
 	Expect(err).NotTo(HaveOccurred())
 	response, err := http.DefaultClient.Do(request)
@@ -159,7 +159,7 @@ func (s *search) metrics(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(string(text)).To(ContainSubstring("controller_runtime_reconcile_total"))
 	s.at("metrics", "operator", text, nil)
-	disco, err := discovery.NewDiscoveryClientForConfig(testCluster.Config())
+	disco, err := discovery.NewDiscoveryClientForConfig(world.Cluster.Config())
 	Expect(err).NotTo(HaveOccurred())
 	text, err = disco.RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 	Expect(err).NotTo(HaveOccurred())
@@ -168,8 +168,8 @@ func (s *search) metrics(ctx context.Context) {
 
 func (s *search) processes() {
 	GinkgoHelper()
-	pids := testCluster.PIDs()
-	pids["operator"] = operators[len(operators)-1].PID()
+	pids := world.Cluster.PIDs()
+	pids["operator"] = world.Running.PID()
 	Expect(len(pids)).To(BeNumerically(">=", 4))
 	for name, pid := range pids {
 		for _, file := range []string{"cmdline", "environ"} {

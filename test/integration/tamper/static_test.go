@@ -18,6 +18,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
 )
 
@@ -55,12 +56,12 @@ func manifests(ctx context.Context, dir string, forms ...string) string {
 }
 
 var _ = Describe("policies guarded from the disk", Ordered, func() {
-	var b *bed
+	var b *world
 
 	BeforeAll(func(ctx SpecContext) {
 		dir := GinkgoT().TempDir()
-		b = start(ctx, dir, manifests(ctx, dir, "guard"))
-		b.operate(ctx)
+		b = start(ctx, manifests(ctx, dir, "guard"))
+		b.Operate(ctx, operator.Options{Binary: binary})
 	}, NodeTimeout(3*time.Minute))
 
 	refused := func(err error, name string) {
@@ -75,7 +76,7 @@ var _ = Describe("policies guarded from the disk", Ordered, func() {
 		Eventually(func() []admission.Problem { return b.problems(ctx) }).WithTimeout(settled).Should(BeEmpty())
 		Eventually(func() []string {
 			var list admissionv1.ValidatingAdmissionPolicyList
-			Expect(b.admin.List(ctx, &list)).To(Succeed())
+			Expect(b.Admin.List(ctx, &list)).To(Succeed())
 			var unseen []string
 			for _, p := range list.Items {
 				if p.Status.ObservedGeneration != p.Generation {
@@ -89,35 +90,35 @@ var _ = Describe("policies guarded from the disk", Ordered, func() {
 	It("are neither removed nor altered by a cluster administrator", func(ctx SpecContext) {
 		for _, object := range b.shipped {
 			target := object.DeepCopyObject().(client.Object)
-			refused(b.admin.Delete(ctx, target), object.GetName())
+			refused(b.Admin.Delete(ctx, target), object.GetName())
 			for _, patch := range []string{`{"metadata":{"labels":null}}`, `{"metadata":{"finalizers":["example.com/x"]}}`, `{"spec":{"failurePolicy":"Ignore","policyName":"x"}}`} {
-				refused(b.admin.Patch(ctx, target, client.RawPatch(types.MergePatchType, []byte(patch))), object.GetName())
+				refused(b.Admin.Patch(ctx, target, client.RawPatch(types.MergePatchType, []byte(patch))), object.GetName())
 			}
 		}
 		for _, kind := range []client.Object{
 			&admissionv1.ValidatingAdmissionPolicy{}, &admissionv1.ValidatingAdmissionPolicyBinding{},
 			&admissionv1.MutatingAdmissionPolicy{}, &admissionv1.MutatingAdmissionPolicyBinding{},
 		} {
-			refused(b.admin.DeleteAllOf(ctx, kind), "hipaatenant-")
+			refused(b.Admin.DeleteAllOf(ctx, kind), "hipaatenant-")
 		}
 		Expect(b.problems(ctx)).To(BeEmpty())
 	})
 
 	It("are not marked as faulty by a cluster administrator", func(ctx SpecContext) {
 		policy := &admissionv1.ValidatingAdmissionPolicy{}
-		Expect(b.admin.Get(ctx, client.ObjectKey{Name: "hipaatenant-tenancy"}, policy)).To(Succeed())
+		Expect(b.Admin.Get(ctx, client.ObjectKey{Name: "hipaatenant-tenancy"}, policy)).To(Succeed())
 		policy.Status.ObservedGeneration = 0
-		refused(b.admin.Status().Update(ctx, policy), policy.Name)
+		refused(b.Admin.Status().Update(ctx, policy), policy.Name)
 	})
 
 	It("leave no room for a binding of somebody else under their name", func(ctx SpecContext) {
 		binding := &admissionv1.ValidatingAdmissionPolicyBinding{}
 		binding.Name, binding.Spec.PolicyName = "hipaatenant-mine", "hipaatenant-tenancy"
 		binding.Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Audit}
-		refused(b.admin.Create(ctx, binding), binding.Name)
+		refused(b.Admin.Create(ctx, binding), binding.Name)
 		binding.Name = "mine"
-		Expect(b.admin.Create(ctx, binding)).To(Succeed(), "what others call theirs is theirs")
-		Expect(b.admin.Delete(ctx, binding)).To(Succeed())
+		Expect(b.Admin.Create(ctx, binding)).To(Succeed(), "what others call theirs is theirs")
+		Expect(b.Admin.Delete(ctx, binding)).To(Succeed())
 	})
 })
 

@@ -5,8 +5,6 @@ package tamper
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,9 +14,9 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
 
 const (
@@ -30,13 +28,10 @@ const (
 	tenants = 20
 )
 
-// bed is a control plane with an operator on it.
-type bed struct {
-	cluster *cluster.Cluster
-	admin   client.Client
-	dir     string
+// world is a control plane with an operator, and the policies as they are shipped.
+type world struct {
+	*bed.Bed
 	shipped []admission.Object
-	running *operator.Operator
 }
 
 var binary string
@@ -47,67 +42,34 @@ func TestTamper(t *testing.T) {
 	RunSpecs(t, "tamper")
 }
 
-var _ = BeforeSuite(func(ctx SpecContext) {
-	dir, err := os.MkdirTemp("", "tamper-suite-")
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(os.RemoveAll, dir)
-	binary, err = operator.Build(ctx, dir, "-race")
-	Expect(err).NotTo(HaveOccurred())
-}, NodeTimeout(3*time.Minute))
+var _ = BeforeSuite(func(ctx SpecContext) { binary = bed.Build(ctx) }, NodeTimeout(3*time.Minute))
 
-// start makes a control plane with the operator's types and rights. The type checker of policies is one of the controllers.
-func start(ctx context.Context, dir string, apiServerArgs ...string) *bed {
+// start makes the control plane. The type checker of policies is one of the controllers.
+func start(ctx context.Context, apiServerArgs ...string) *world {
 	GinkgoHelper()
-	b := &bed{dir: dir}
+	b := &world{Bed: bed.Start(ctx, cluster.Options{ControllerManager: true, APIServerArgs: apiServerArgs})}
 	var err error
-	b.cluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true, APIServerArgs: apiServerArgs})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
-			b.cluster.KeepLogs()
-		}
-		Expect(b.cluster.Stop()).To(Succeed())
-	})
-	b.admin, err = operator.NewClient(b.cluster.Config())
-	Expect(err).NotTo(HaveOccurred())
 	b.shipped, err = admission.Load(admission.DefaultIdentity)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(operator.Install(ctx, b.cluster)).To(Succeed())
 	return b
 }
 
-// operate runs the operator until the container of specs ends.
-func (b *bed) operate(ctx context.Context, args ...string) {
-	GinkgoHelper()
-	dir := filepath.Join(b.dir, "operator")
-	Expect(os.MkdirAll(dir, 0o700)).To(Succeed())
-	var err error
-	b.running, err = operator.Start(ctx, b.cluster, operator.Options{Binary: binary, Dir: dir, Args: append(args, "--leader-elect=false")})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
-			GinkgoWriter.Println(b.running.LogTail(8192))
-		}
-		Expect(b.running.Stop(noticed)).To(Succeed())
-	})
-}
-
 // populate makes tenants, and waits until all are Ready.
-func (b *bed) populate(ctx context.Context) {
+func (b *world) populate(ctx context.Context) {
 	GinkgoHelper()
-	Expect(b.admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile))).To(Succeed())
+	Expect(b.Admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile))).To(Succeed())
 	for i := range tenants {
-		Expect(b.admin.Create(ctx, fixture.Tenant(fmt.Sprintf("tenant-%d", i)))).To(Succeed())
+		Expect(b.Admin.Create(ctx, fixture.Tenant(fmt.Sprintf("tenant-%d", i)))).To(Succeed())
 	}
 	Eventually(b.said(ctx, v1alpha1.ConditionReady)).WithTimeout(time.Minute).Should(HaveEach(HavePrefix("True/Ready")))
 }
 
 // said is what each tenant says of a condition: status, reason and message.
-func (b *bed) said(ctx context.Context, kind string) func() []string {
+func (b *world) said(ctx context.Context, kind string) func() []string {
 	return func() []string {
 		GinkgoHelper()
 		var list v1alpha1.HIPAATenantList
-		Expect(b.admin.List(ctx, &list)).To(Succeed())
+		Expect(b.Admin.List(ctx, &list)).To(Succeed())
 		Expect(list.Items).To(HaveLen(tenants))
 		out := make([]string, 0, tenants)
 		for _, t := range list.Items {
@@ -124,12 +86,12 @@ func (b *bed) said(ctx context.Context, kind string) func() []string {
 }
 
 // problems are how the policies in the API differ from the shipped ones. What the type checker has not said yet is none.
-func (b *bed) problems(ctx context.Context) []admission.Problem {
+func (b *world) problems(ctx context.Context) []admission.Problem {
 	GinkgoHelper()
 	var live []admission.Object
 	for _, object := range b.shipped {
 		found := object.DeepCopyObject().(client.Object)
-		err := b.admin.Get(ctx, client.ObjectKeyFromObject(found), found)
+		err := b.Admin.Get(ctx, client.ObjectKeyFromObject(found), found)
 		Expect(client.IgnoreNotFound(err)).To(Succeed())
 		if err == nil {
 			live = append(live, found)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
@@ -105,46 +106,46 @@ func onBindings(o admission.Object, validating func(*admissionv1.ValidatingAdmis
 }
 
 // alter makes the live object what the tampering makes of it; false when it does not apply to that kind.
-func (b *bed) alter(ctx context.Context, object admission.Object, t tampering) bool {
+func (b *world) alter(ctx context.Context, object admission.Object, t tampering) bool {
 	GinkgoHelper()
 	applies := false
 	Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		live := object.DeepCopyObject().(client.Object)
-		if err := b.admin.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
+		if err := b.Admin.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
 			return err
 		}
 		if applies = t.change(live); !applies {
 			return nil
 		}
-		return b.admin.Update(ctx, live)
+		return b.Admin.Update(ctx, live)
 	})).To(Succeed())
 	return applies
 }
 
-func (b *bed) remove(ctx context.Context, object admission.Object) {
+func (b *world) remove(ctx context.Context, object admission.Object) {
 	GinkgoHelper()
-	Expect(b.admin.Delete(ctx, object.DeepCopyObject().(client.Object))).To(Succeed())
+	Expect(b.Admin.Delete(ctx, object.DeepCopyObject().(client.Object))).To(Succeed())
 }
 
 // removeAll takes every policy and binding away in four requests.
-func (b *bed) removeAll(ctx context.Context) {
+func (b *world) removeAll(ctx context.Context) {
 	GinkgoHelper()
 	for _, kind := range []client.Object{
 		&admissionv1.ValidatingAdmissionPolicyBinding{}, &admissionv1.MutatingAdmissionPolicyBinding{},
 		&admissionv1.ValidatingAdmissionPolicy{}, &admissionv1.MutatingAdmissionPolicy{},
 	} {
-		Expect(b.admin.DeleteAllOf(ctx, kind, client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})).To(Succeed())
+		Expect(b.Admin.DeleteAllOf(ctx, kind, client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})).To(Succeed())
 	}
 }
 
 var notInForce = HaveEach(HavePrefix("False/" + v1alpha1.ReasonPoliciesMissing))
 
 var _ = Describe("policies the operator manages", Ordered, func() {
-	var b *bed
+	var b *world
 
 	BeforeAll(func(ctx SpecContext) {
-		b = start(ctx, GinkgoT().TempDir())
-		b.operate(ctx)
+		b = start(ctx)
+		b.Operate(ctx, operator.Options{Binary: binary})
 		b.populate(ctx)
 	}, NodeTimeout(3*time.Minute))
 
@@ -186,7 +187,7 @@ var _ = Describe("policies the operator manages", Ordered, func() {
 	It("are told of in events that name what was done", func(ctx SpecContext) {
 		Eventually(func() []string {
 			var list eventsv1.EventList
-			Expect(b.admin.List(ctx, &list)).To(Succeed())
+			Expect(b.Admin.List(ctx, &list)).To(Succeed())
 			var notes []string
 			for _, e := range list.Items {
 				if e.Reason == "AdmissionPolicyRestored" {
@@ -199,7 +200,7 @@ var _ = Describe("policies the operator manages", Ordered, func() {
 })
 
 var _ = Describe("policies the operator only verifies", Ordered, func() {
-	var b *bed
+	var b *world
 
 	put := func(ctx context.Context, objects ...admission.Object) {
 		GinkgoHelper()
@@ -207,23 +208,23 @@ var _ = Describe("policies the operator only verifies", Ordered, func() {
 			// The type checker writes the status of policies at any time.
 			Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 				live, wanted := object.DeepCopyObject().(client.Object), object.DeepCopyObject().(client.Object)
-				err := b.admin.Get(ctx, client.ObjectKeyFromObject(live), live)
+				err := b.Admin.Get(ctx, client.ObjectKeyFromObject(live), live)
 				if apierrors.IsNotFound(err) {
-					return b.admin.Create(ctx, wanted)
+					return b.Admin.Create(ctx, wanted)
 				}
 				if err != nil {
 					return err
 				}
 				wanted.SetResourceVersion(live.GetResourceVersion())
-				return b.admin.Update(ctx, wanted)
+				return b.Admin.Update(ctx, wanted)
 			})).To(Succeed())
 		}
 	}
 
 	BeforeAll(func(ctx SpecContext) {
-		b = start(ctx, GinkgoT().TempDir())
+		b = start(ctx)
 		put(ctx, b.shipped...)
-		b.operate(ctx, "--admission-policies=verify")
+		b.Operate(ctx, operator.Options{Binary: binary, Args: []string{"--admission-policies=verify"}})
 		b.populate(ctx)
 	}, NodeTimeout(3*time.Minute))
 

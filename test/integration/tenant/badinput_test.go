@@ -14,6 +14,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -50,8 +51,8 @@ var _ = Describe("a spec that cannot be honoured", func() {
 			create(ctx, fixture.Tenant(name, m.edit))
 			Eventually(state(ctx, name, v1alpha1.ConditionStalled)).Should(HavePrefix("True/"), m.what)
 			t := get(ctx, name)
-			Expect(condition(t, v1alpha1.ConditionReady).Status).To(Equal(metav1.ConditionFalse))
-			Expect(condition(t, v1alpha1.ConditionReconciling)).To(BeZero())
+			Expect(bed.Condition(t, v1alpha1.ConditionReady).Status).To(Equal(metav1.ConditionFalse))
+			Expect(bed.Condition(t, v1alpha1.ConditionReconciling)).To(BeZero())
 			Expect(t.Status.Findings).To(ContainElement(And(HaveField("Code", m.code), HaveField("Path", m.path), HaveField("Severity", v1alpha1.SeverityError))))
 			Expect(apierrors.IsNotFound(admin.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{}))).To(BeTrue(), "no namespace")
 			Expect(t.Status.Inventory).To(BeEmpty())
@@ -105,7 +106,7 @@ var _ = Describe("something a tenant needs and that is missing", func() {
 	It("is waited for: a profile", func(ctx SpecContext) {
 		create(ctx, fixture.Tenant("patient", func(t *v1alpha1.HIPAATenant) { t.Spec.Profile = "late" }))
 		Eventually(state(ctx, "patient", v1alpha1.ConditionReady)).Should(Equal("False/" + v1alpha1.ReasonWaiting))
-		Expect(condition(get(ctx, "patient"), v1alpha1.ConditionReady).Message).To(ContainSubstring("HIPAAProfile late"))
+		Expect(bed.Condition(get(ctx, "patient"), v1alpha1.ConditionReady).Message).To(ContainSubstring("HIPAAProfile late"))
 		Expect(admin.Create(ctx, fixture.Profile("late"))).To(Succeed())
 		awaitReady(ctx, "patient")
 	})
@@ -130,16 +131,16 @@ var _ = Describe("a KMS", Ordered, func() {
 	// withVault starts the operator with a Vault address and a token.
 	withVault := func(ctx SpecContext, address string) {
 		GinkgoHelper()
-		token := filepath.Join(dir, "vault-token")
+		token := filepath.Join(world.Dir, "vault-token")
 		Expect(os.WriteFile(token, []byte(vault.Root), 0o600)).To(Succeed())
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx, "--vault-address", address, "--vault-token-file", token)
 	}
 
 	BeforeAll(func(ctx SpecContext) {
 		vault = keyringtest.StartVault(GinkgoTB())
 		DeferCleanup(func(ctx SpecContext) {
-			Expect(running.Kill()).To(Succeed())
+			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)
 		})
 	})
@@ -149,7 +150,7 @@ var _ = Describe("a KMS", Ordered, func() {
 		vault.CreateKey(GinkgoTB(), "transit", "vaulted")
 		create(ctx, fixture.Tenant("vaulted", onVault))
 		t := awaitReady(ctx, "vaulted")
-		Expect(condition(t, v1alpha1.ConditionEncryptionReady).Message).To(HavePrefix("1 data keys wrapped by vault://transit/vaulted"))
+		Expect(bed.Condition(t, v1alpha1.ConditionEncryptionReady).Message).To(HavePrefix("1 data keys wrapped by vault://transit/vaulted"))
 		Expect(t.Status.Keys).To(ConsistOf(And(HaveField("Provider", "vault"), HaveField("Assurance", v1alpha1.ReasonKMSWrapped))))
 	})
 

@@ -36,13 +36,13 @@ var _ = Describe("an operator killed at any write of a creation", Ordered, func(
 
 	BeforeAll(func(ctx SpecContext) {
 		var err error
-		front, err = newProxy(testCluster.Config())
+		front, err = newProxy(world.Cluster.Config())
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(front.Close)
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		start(ctx, operator.Options{Proxy: front.URL, ProxyCA: front.ca()})
 		DeferCleanup(func(ctx SpecContext) {
-			Expect(running.Kill()).To(Succeed())
+			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)
 		})
 	})
@@ -64,7 +64,7 @@ var _ = Describe("an operator killed at any write of a creation", Ordered, func(
 				name := fmt.Sprintf("crash-%d-%d", n, i)
 				By(fmt.Sprintf("killing at write %d of %d (%s), %s", n, len(writes), writes[n-1], when))
 				dead := make(chan error, 1)
-				victim := running
+				victim := world.Running
 				front.killAt(n, when, func() { dead <- victim.Kill() })
 				create(ctx, subject(name))
 				Eventually(dead).Should(Receive(Succeed()))

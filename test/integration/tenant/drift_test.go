@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -33,7 +34,7 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	})
 
 	It("is undone when the guarding policies are gone", func(ctx SpecContext) {
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx, "--admission-policies=verify")
 		tearDownPolicies(ctx, name)
 		Eventually(state(ctx, name, v1alpha1.ConditionAdmissionEnforced)).Should(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
@@ -54,7 +55,7 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	})
 
 	It("is refused again once the operator may restore the policies", func(ctx SpecContext) {
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx)
 		awaitReady(ctx, name)
 		Eventually(func() string {
@@ -83,14 +84,14 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	})
 
 	It("makes every tenant say so while a policy is altered", func(ctx SpecContext) {
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		Expect(admin.Delete(ctx, &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "hipaatenant-placement"}})).To(Succeed())
 		startOperator(ctx, "--admission-policies=verify")
 		DeferCleanup(func(ctx SpecContext) {
-			Expect(running.Kill()).To(Succeed())
+			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)
 		})
-		Eventually(func() string { return condition(get(ctx, name), v1alpha1.ConditionAdmissionEnforced).Message }).
+		Eventually(func() string { return bed.Condition(get(ctx, name), v1alpha1.ConditionAdmissionEnforced).Message }).
 			Should(ContainSubstring("hipaatenant-placement"))
 		Expect(state(ctx, name, v1alpha1.ConditionAdmissionEnforced)()).To(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
 		Expect(state(ctx, name, v1alpha1.ConditionReady)()).To(Equal("False/" + v1alpha1.ReasonPoliciesMissing))
@@ -98,7 +99,7 @@ var _ = Describe("what somebody else does", Ordered, func() {
 		create(ctx, fixture.Tenant("drift-early"))
 		Eventually(state(ctx, "drift-early", v1alpha1.ConditionReady)).Should(Equal("False/" + v1alpha1.ReasonWaiting))
 		Expect(apierrors.IsNotFound(admin.Get(ctx, client.ObjectKey{Name: "drift-early"}, &corev1.Namespace{}))).To(BeTrue())
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx)
 		awaitReady(ctx, name)
 		awaitReady(ctx, "drift-early")

@@ -40,7 +40,7 @@ var _ = Describe("an EmergencyAccess", Ordered, func() {
 			if person == officer {
 				groups = []string{"security-officers"}
 			}
-			c, err := operator.NewClient(testCluster.User(person, groups...))
+			c, err := operator.NewClient(world.Cluster.User(person, groups...))
 			Expect(err).NotTo(HaveOccurred())
 			people[person] = c
 			Expect(admin.Create(ctx, &rbacv1.ClusterRoleBinding{
@@ -103,7 +103,7 @@ var _ = Describe("an EmergencyAccess", Ordered, func() {
 		Eventually(func() []bool { return reach(ctx, asker, name) }).Should(Equal([]bool{false, false, false}))
 		AddReportEntry("revocation", time.Since(began).String())
 		Eventually(func() int { return len(emergencyBindings(ctx, name)) }).Should(BeZero())
-		Eventually(func() string { return running.LogTail(1 << 20) }).Should(And(ContainSubstring("EmergencyAccessGranted"), ContainSubstring("EmergencyAccessRevoked")))
+		Eventually(func() string { return world.Running.LogTail(1 << 20) }).Should(And(ContainSubstring("EmergencyAccessGranted"), ContainSubstring("EmergencyAccessRevoked")))
 	})
 
 	It("is denied for good when somebody else than an officer approved it", func(ctx SpecContext) {
@@ -167,7 +167,7 @@ var _ = Describe("an EmergencyAccess", Ordered, func() {
 		ask(ctx, "killed", "1m")
 		approve(ctx, officer, "killed")
 		Eventually(active(ctx, "killed")).Should(Equal("True/Granted"))
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		until = access(ctx, "killed").Status.ExpiresAt.Time
 		Eventually(func() time.Duration { return time.Since(until) }, "70s", "100ms").Should(BeNumerically(">", 0))
 		Expect(emergencyBindings(ctx, name)).NotTo(BeEmpty(), "nobody is there to end it")
@@ -184,7 +184,7 @@ func commandLine(ctx context.Context) func(person string, args ...string) (strin
 	GinkgoHelper()
 	root, err := cluster.RepositoryRoot()
 	Expect(err).NotTo(HaveOccurred())
-	tool := filepath.Join(dir, "kubectl-hipaa")
+	tool := filepath.Join(world.Dir, "kubectl-hipaa")
 	build := exec.CommandContext(ctx, "go", "build", "-o", tool, "./cmd/kubectl-hipaa")
 	build.Dir = root
 	text, err := build.CombinedOutput()
@@ -194,8 +194,8 @@ func commandLine(ctx context.Context) func(person string, args ...string) (strin
 		if person == officer {
 			groups = []string{"security-officers"}
 		}
-		kubeconfig := filepath.Join(dir, person+".kubeconfig")
-		Expect(testCluster.WriteKubeconfig(kubeconfig, testCluster.User(person, groups...))).To(Succeed())
+		kubeconfig := filepath.Join(world.Dir, person+".kubeconfig")
+		Expect(world.Cluster.WriteKubeconfig(kubeconfig, world.Cluster.User(person, groups...))).To(Succeed())
 		out, err := exec.CommandContext(ctx, tool, append([]string{"emergency", "--kubeconfig", kubeconfig}, args...)...).CombinedOutput()
 		return string(out), err
 	}

@@ -167,7 +167,7 @@ func events(ctx context.Context, tenant string) func() []string {
 // scrape is what the operator's metrics say.
 func scrape(ctx context.Context) string {
 	GinkgoHelper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+running.Metrics+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+world.Running.Metrics+"/metrics", nil)
 	Expect(err).NotTo(HaveOccurred())
 	response, err := http.DefaultClient.Do(request)
 	Expect(err).NotTo(HaveOccurred())

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -25,10 +26,10 @@ var _ = Describe("a tenant", Ordered, func() {
 			t.Spec.Roles = []v1alpha1.RoleGrant{{Role: "Developer", Subjects: []v1alpha1.Subject{{Kind: "Group", Name: "acme-devs"}}}}
 		}))
 		t := awaitReady(ctx, name)
-		Expect(condition(t, v1alpha1.ConditionNetworkIsolated).Reason).To(Equal(v1alpha1.ReasonPolicyWritten))
-		Expect(condition(t, v1alpha1.ConditionEncryptionReady).Message).To(HavePrefix("data keys are wrapped by a software key"))
+		Expect(bed.Condition(t, v1alpha1.ConditionNetworkIsolated).Reason).To(Equal(v1alpha1.ReasonPolicyWritten))
+		Expect(bed.Condition(t, v1alpha1.ConditionEncryptionReady).Message).To(HavePrefix("data keys are wrapped by a software key"))
 		Eventually(state(ctx, name, v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonNotEncryptedAtRest))
-		Expect(condition(t, v1alpha1.ConditionReconciling)).To(BeZero())
+		Expect(bed.Condition(t, v1alpha1.ConditionReconciling)).To(BeZero())
 		Expect(t.Status.Effective.Regions).To(Equal([]string{fixture.Region}))
 		for _, ns := range []string{"acme-app", "acme-data"} {
 			expectObjects(ctx, ns)
@@ -44,7 +45,7 @@ var _ = Describe("a tenant", Ordered, func() {
 
 	It("is not written to when the operator restarts", func(ctx SpecContext) {
 		t := get(ctx, name)
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		stood := versions(ctx, t)
 		startOperator(ctx)
 		Consistently(func() map[v1alpha1.ObjectRef]string { return versions(ctx, t) }, "3s", "200ms").Should(Equal(stood))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
@@ -47,7 +48,7 @@ var _ = Describe("pods that are no longer where they may be", Ordered, func() {
 		expectSoon(ctx, "a relabelled node", name, misplaced, func() { label(ctx, node, "eu-west-1") })
 		f := findingOf(ctx, name, compile.CodePodsMisplaced)
 		Expect(f.Message).To(ContainSubstring("3 in all: %s/%s on node %s (region eu-west-1)", name, pods[0], node))
-		Expect(condition(get(ctx, name), v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonPodsMisplaced))
+		Expect(bed.Condition(get(ctx, name), v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonPodsMisplaced))
 		Eventually(events(ctx, name)).Should(ContainElement(compile.CodePodsMisplaced))
 		Expect(scrape(ctx)).To(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"} 3`, name))
 		expectSoon(ctx, "a node labelled back", name, placed, func() { label(ctx, node, fixture.Region) })
@@ -67,7 +68,7 @@ var _ = Describe("pods that are no longer where they may be", Ordered, func() {
 	})
 
 	It("are known after a restart of the operator, which writes nothing", func(ctx SpecContext) {
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		stood := get(ctx, name).ResourceVersion
 		startOperator(ctx)
 		Eventually(func() string { return scrape(ctx) }).Should(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"} 3`, name))
@@ -77,7 +78,7 @@ var _ = Describe("pods that are no longer where they may be", Ordered, func() {
 	It("are found by an operator that was away when it happened", func(ctx SpecContext) {
 		label(ctx, node, fixture.Region)
 		awaitReady(ctx, name)
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		label(ctx, node, "eu-west-1")
 		startOperator(ctx)
 		expectSoon(ctx, "a node relabelled while the operator was away", name, misplaced, func() {})
@@ -162,7 +163,7 @@ func expectSoon(ctx context.Context, what, tenant, want string, do func()) {
 	began := time.Now()
 	do()
 	Eventually(state(ctx, tenant, v1alpha1.ConditionPlacementEnforced), foundWithin).Should(Equal(want), func() string {
-		return what + describe(get(ctx, tenant))
+		return what + bed.Describe(get(ctx, tenant))
 	})
 	AddReportEntry("told of "+what+" after", time.Since(began).Round(10*time.Millisecond), ReportEntryVisibilityAlways)
 }
@@ -199,7 +200,7 @@ func of(profile v1alpha1.Name) func(*v1alpha1.HIPAATenant) {
 // addNode makes a node that goes away with the spec, or the container, it is made in.
 func addNode(ctx context.Context, n cluster.Node) {
 	GinkgoHelper()
-	Expect(testCluster.AddNode(ctx, n)).To(Succeed())
+	Expect(world.Cluster.AddNode(ctx, n)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) {
 		Expect(client.IgnoreNotFound(admin.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}}))).To(Succeed())
 	})

@@ -20,7 +20,7 @@ var _ = Describe("the operator's service account", func() {
 	It("may not do what its work does not need", func(ctx SpecContext) {
 		create(ctx, fixture.Tenant("coveted"))
 		awaitReady(ctx, "coveted")
-		config, err := testCluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+		config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
 		Expect(err).NotTo(HaveOccurred())
 		thief, err := operator.NewClient(config)
 		Expect(err).NotTo(HaveOccurred())

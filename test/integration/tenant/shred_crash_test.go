@@ -42,13 +42,13 @@ var _ = Describe("an operator killed in the middle of a shred", Ordered, func() 
 	BeforeAll(func(ctx SpecContext) {
 		permit(ctx)
 		var err error
-		front, err = newProxy(testCluster.Config())
+		front, err = newProxy(world.Cluster.Config())
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(front.Close)
 		k, o = startKMS(), operator.Options{Proxy: front.URL, ProxyCA: front.ca()}
 		k.run(ctx, o)
 		DeferCleanup(func(ctx SpecContext) {
-			Expect(running.Kill()).To(Succeed())
+			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)
 		})
 	})
@@ -68,7 +68,7 @@ var _ = Describe("an operator killed in the middle of a shred", Ordered, func() 
 			kills++
 			name := fmt.Sprintf("shred-killed-%d", kills)
 			confirmed(ctx, name)
-			dead, victim := make(chan error, 1), running
+			dead, victim := make(chan error, 1), world.Running
 			p.killAt(n, when, func() { dead <- victim.Kill() })
 			shredded(ctx, name, func() {
 				Eventually(dead).Should(Receive(Succeed()))

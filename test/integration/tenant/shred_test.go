@@ -23,7 +23,7 @@ var _ = Describe("a tenant that is to be shredded", Ordered, func() {
 		k = startKMS()
 		k.run(ctx, operator.Options{})
 		DeferCleanup(func(ctx SpecContext) {
-			Expect(running.Kill()).To(Succeed())
+			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)
 		})
 	})
@@ -156,7 +156,7 @@ var _ = Describe("a tenant that is to be shredded", Ordered, func() {
 		Expect(k.opens(ctx, copied)).To(Succeed(), "a backup opens, as the outcome says")
 
 		By("restoring the keyset, with the operator's own rights, before a tenant of the same name comes")
-		config, err := testCluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+		config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
 		Expect(err).NotTo(HaveOccurred())
 		restorer, err := operator.NewClient(config)
 		Expect(err).NotTo(HaveOccurred())

@@ -25,6 +25,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/document"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
@@ -40,7 +41,7 @@ type kms struct {
 
 func startKMS() *kms {
 	GinkgoHelper()
-	k := &kms{proxy: &proxy{}, vault: keyringtest.StartVault(GinkgoTB()), token: filepath.Join(dir, "shred-token")}
+	k := &kms{proxy: &proxy{}, vault: keyringtest.StartVault(GinkgoTB()), token: filepath.Join(world.Dir, "shred-token")}
 	Expect(os.WriteFile(k.token, []byte(k.vault.Root), 0o600)).To(Succeed())
 	target, err := url.Parse(k.vault.Address)
 	Expect(err).NotTo(HaveOccurred())
@@ -62,7 +63,7 @@ func startKMS() *kms {
 // run starts the operator anew, with this KMS.
 func (k *kms) run(ctx SpecContext, o operator.Options) {
 	GinkgoHelper()
-	Expect(running.Kill()).To(Succeed())
+	Expect(world.Running.Kill()).To(Succeed())
 	o.Args = append(o.Args, "--vault-address", k.URL, "--vault-token-file", k.token)
 	start(ctx, o)
 }
@@ -152,7 +153,7 @@ func remove(ctx SpecContext, name string) {
 // waits is reason and message of Ready while a tenant is deleted.
 func waits(ctx SpecContext, name string) func() string {
 	return func() string {
-		c := condition(get(ctx, name), v1alpha1.ConditionReady)
+		c := bed.Condition(get(ctx, name), v1alpha1.ConditionReady)
 		return c.Reason + ": " + c.Message
 	}
 }
@@ -170,7 +171,7 @@ func ends(ctx SpecContext, t *v1alpha1.HIPAATenant) stone {
 	GinkgoHelper()
 	Eventually(func() bool {
 		return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(t), &v1alpha1.HIPAATenant{}))
-	}, "40s").Should(BeTrue(), func() string { return describe(get(ctx, t.Name)) })
+	}, "40s").Should(BeTrue(), func() string { return bed.Describe(get(ctx, t.Name)) })
 	m := &corev1.ConfigMap{}
 	Expect(admin.Get(ctx, client.ObjectKey{Namespace: v1alpha1.OperatorNamespace, Name: "hipaa-tombstone-" + string(t.UID)}, m)).To(Succeed())
 	Expect(m.Immutable).To(HaveValue(BeTrue()))

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -34,7 +35,7 @@ var _ = Describe("what others left in a namespace", Ordered, func() {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:authenticated"}},
 	}
 	message := func(ctx SpecContext, kind string) func() string {
-		return func() string { return condition(get(ctx, name), kind).Message }
+		return func() string { return bed.Condition(get(ctx, name), kind).Message }
 	}
 
 	It("is not taken over while something in it poses as the operator's", func(ctx SpecContext) {
@@ -85,10 +86,10 @@ var _ = Describe("what others left in a namespace", Ordered, func() {
 
 	It("cannot hide an object of the operator's by taking its labels off", func(ctx SpecContext) {
 		const name = "narrowed"
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx, "--admission-policies=verify")
 		DeferCleanup(func(ctx SpecContext) {
-			Expect(running.Kill()).To(Succeed())
+			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)
 			awaitReady(ctx, name)
 		})
