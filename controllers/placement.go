@@ -25,16 +25,21 @@ var (
 		Name: "hipaatenant_misplaced_pods",
 		Help: "Pods that run outside the regions of their tenant. A tenant without any has no series.",
 	}, []string{"tenant"})
+	channelPods = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "hipaatenant_disabled_channel_pods",
+		Help: "Pods that serve a channel that is disabled for their tenant. A tenant without any has no series.",
+	}, []string{"tenant"})
 	disputedNodes = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hipaatenant_disputed_nodes",
 		Help: "Nodes whose region label contradicts their spec.providerID.",
 	})
 )
 
-func init() { metrics.Registry.MustRegister(misplacedPods, disputedNodes) }
+func init() { metrics.Registry.MustRegister(misplacedPods, channelPods, disputedNodes) }
 
-// Placement knows where pods and volumes are, and wakes a tenant when one of its own turns up outside its regions, or
-// may have gone from there. Everything else that happens to pods wakes nobody.
+// Placement knows where pods and volumes are and which channels pods serve, and wakes a tenant when one of its own turns
+// up outside its regions or serves a disabled channel, or may have ended doing so. Everything else that happens to pods
+// wakes nobody.
 //
 // Nothing is missed, because of the order of steps: a pod is in the index before its event is looked at; the regions of
 // a tenant are noted before its pods are listed; nodes are noted before the pods on them are listed. Whichever of two
@@ -53,6 +58,8 @@ type Placement struct {
 // placed is how a tenant was last judged.
 type placed struct {
 	regions []string
+	// disabled are its channels that no pod may serve.
+	disabled []string
 	// outside: pods of it are, or may be, reported as misplaced, so that the end of any pod may be news.
 	outside bool
 }
@@ -108,16 +115,16 @@ func handlers[T any](ctx context.Context, changed func(ctx context.Context, befo
 	}
 }
 
-// podChanged wakes the tenant of a pod that came to a node, or left it, outside the tenant's regions.
+// podChanged wakes the tenant of a pod that came, went, or serves another channel, when it is or was unwanted.
 func (p *Placement) podChanged(ctx context.Context, before, after *compile.Pod) {
-	if before != nil && after != nil && before.UID == after.UID && before.Node == after.Node {
+	if before != nil && after != nil && before.UID == after.UID && before.Node == after.Node && before.Channel == after.Channel {
 		return
 	}
 	for _, pod := range []*compile.Pod{before, after} {
 		if pod == nil {
 			continue
 		}
-		if tenant := p.tenantOf(ctx, pod.Namespace); tenant != "" && p.matters(tenant, pod.Node) {
+		if tenant := p.tenantOf(ctx, pod.Namespace); tenant != "" && p.matters(tenant, pod) {
 			p.wake(tenant)
 		}
 	}
@@ -138,16 +145,16 @@ func (p *Placement) volumeChanged(ctx context.Context, before, after *compile.Vo
 	}
 }
 
-// matters says that a pod on a node may change what is said of its tenant.
-func (p *Placement) matters(tenant, node string) bool {
+// matters says that a pod may change what is said of its tenant.
+func (p *Placement) matters(tenant string, pod *compile.Pod) bool {
 	nodes := p.state.Nodes()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last, known := p.known[tenant]
-	if !known || last.outside || nodes == nil {
+	if !known || last.outside || nodes == nil || slices.Contains(last.disabled, pod.Channel) {
 		return true
 	}
-	where, exists := nodes.Nodes[node]
+	where, exists := nodes.Nodes[pod.Node]
 	return exists && !slices.Contains(last.regions, where.Region()) // until the node is known there is nothing to say
 }
 
@@ -216,18 +223,24 @@ func (p *Placement) read(tenant string, regions []string, namespaces map[string]
 	return pods, volumes, nil
 }
 
-// judged notes how many pods of a tenant were found outside its regions.
-func (p *Placement) judged(tenant string, outside int) {
+// judged notes what a plan found of a tenant's pods, and which others would be found.
+func (p *Placement) judged(tenant string, plan *compile.Plan) {
 	p.mu.Lock()
 	if last, known := p.known[tenant]; known {
-		last.outside = outside > 0
+		last.outside, last.disabled = len(plan.Misplaced) > 0, plan.Channels
 	}
 	p.mu.Unlock()
-	if outside == 0 {
-		misplacedPods.DeleteLabelValues(tenant)
+	count(misplacedPods, tenant, len(plan.Misplaced))
+	count(channelPods, tenant, len(plan.Serving))
+}
+
+// count sets the gauge of a tenant; one that counts nothing has no series.
+func count(gauge *prometheus.GaugeVec, tenant string, n int) {
+	if n == 0 {
+		gauge.DeleteLabelValues(tenant)
 		return
 	}
-	misplacedPods.WithLabelValues(tenant).Set(float64(outside))
+	gauge.WithLabelValues(tenant).Set(float64(n))
 }
 
 // forget drops what is known of a tenant that is gone.
@@ -235,5 +248,6 @@ func (p *Placement) forget(tenant string) {
 	p.mu.Lock()
 	delete(p.known, tenant)
 	p.mu.Unlock()
-	misplacedPods.DeleteLabelValues(tenant)
+	count(misplacedPods, tenant, 0)
+	count(channelPods, tenant, 0)
 }

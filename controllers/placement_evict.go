@@ -17,10 +17,10 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
-// How fast misplaced pods of one tenant are evicted.
+// How fast unwanted pods of one tenant are evicted.
 const (
 	evictAtOnce  = 3                // pods
-	evictPause   = 5 * time.Second  // between one few and the next, and after the regions of a namespace were written
+	evictPause   = 5 * time.Second  // between one few and the next, and after the facts of a namespace were written
 	evictTimeout = 5 * time.Second  // for an answer
 	retryHeld    = 10 * time.Second // until a pod is tried again, doubled each time
 	retryHeldMax = 5 * time.Minute
@@ -53,7 +53,7 @@ func (r *TenantReconciler) evict(ctx context.Context, t *v1alpha1.HIPAATenant, d
 	e.forgetBut(d.plan.Evict)
 	now := r.Clock.Now()
 	if wroteNamespace(d.written) {
-		e.notBefore = now.Add(evictPause) // API servers read the regions of a namespace from a cache
+		e.notBefore = now.Add(evictPause) // API servers read the facts of a namespace from a cache
 	}
 	err := r.evictSome(ctx, t, d, e)
 	var held []compile.Held
@@ -85,17 +85,17 @@ func (r *TenantReconciler) evictSome(ctx context.Context, t *v1alpha1.HIPAATenan
 			continue
 		}
 		wait := min(retryHeldMax, max(retryHeld, 2*e.held[m.UID].wait))
-		e.held[m.UID] = heldPod{Held: compile.Held{Pod: m.Pod, Reason: reason}, wait: wait, again: now.Add(wait)}
+		e.held[m.UID] = heldPod{Held: compile.Held{Unwanted: m, Reason: reason}, wait: wait, again: now.Add(wait)}
 	}
 	return nil
 }
 
 // due are the next few pods to try.
-func (e *eviction) due(pods []compile.Misplaced, now time.Time) []compile.Misplaced {
+func (e *eviction) due(pods []compile.Unwanted, now time.Time) []compile.Unwanted {
 	if now.Before(e.notBefore) {
 		return nil
 	}
-	var due []compile.Misplaced
+	var due []compile.Unwanted
 	for _, m := range pods {
 		if len(due) < evictAtOnce && !now.Before(e.held[m.UID].again) {
 			due = append(due, m)
@@ -105,7 +105,7 @@ func (e *eviction) due(pods []compile.Misplaced, now time.Time) []compile.Mispla
 }
 
 // next is the time until a pod is to be tried again.
-func (e *eviction) next(pods []compile.Misplaced, now time.Time) time.Duration {
+func (e *eviction) next(pods []compile.Unwanted, now time.Time) time.Duration {
 	soonest := time.Duration(0)
 	for _, m := range pods {
 		at := e.notBefore
@@ -120,13 +120,13 @@ func (e *eviction) next(pods []compile.Misplaced, now time.Time) time.Duration {
 }
 
 // forgetBut drops what is no longer to be evicted.
-func (e *eviction) forgetBut(pods []compile.Misplaced) {
-	still := map[types.UID]bool{}
+func (e *eviction) forgetBut(pods []compile.Unwanted) {
+	still := map[types.UID]compile.Cause{}
 	for _, m := range pods {
-		still[m.UID] = true
+		still[m.UID] = m.Cause
 	}
-	for uid := range e.held {
-		if !still[uid] {
+	for uid, h := range e.held {
+		if still[uid] != h.Cause {
 			delete(e.held, uid)
 		}
 	}
@@ -145,10 +145,10 @@ func (r *TenantReconciler) unchanged(ctx context.Context, t *v1alpha1.HIPAATenan
 	return same, client.IgnoreNotFound(err)
 }
 
-// evictPod evicts a pod if the API server, too, sees it where the plan does. It returns what is in the way; nothing when
-// the pod is evicted, or is no longer what it was.
-func (r *TenantReconciler) evictPod(ctx context.Context, t *v1alpha1.HIPAATenant, plan *compile.Plan, m compile.Misplaced) (reason string, err error) {
-	pod, node := &corev1.Pod{}, &corev1.Node{}
+// evictPod evicts a pod if the API server, too, sees it as the plan does. It returns what is in the way; nothing when the
+// pod is evicted, or is no longer what it was.
+func (r *TenantReconciler) evictPod(ctx context.Context, t *v1alpha1.HIPAATenant, plan *compile.Plan, m compile.Unwanted) (reason string, err error) {
+	pod := &corev1.Pod{}
 	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: m.Name}, pod); err != nil {
 		return "", client.IgnoreNotFound(err)
 	}
@@ -156,13 +156,10 @@ func (r *TenantReconciler) evictPod(ctx context.Context, t *v1alpha1.HIPAATenant
 	if pod.UID != m.UID || pod.Spec.NodeName != m.Node || pod.DeletionTimestamp != nil || ended {
 		return "", nil
 	}
-	if err := r.Live.Get(ctx, client.ObjectKey{Name: m.Node}, node); err != nil {
-		return "", client.IgnoreNotFound(err)
+	if still, err := r.stillUnwanted(ctx, pod, m); err != nil || !still {
+		return "", err
 	}
-	if regionOf(node) != m.Where {
-		return "", nil
-	}
-	if volume := leftBehind(plan, pod); volume != "" {
+	if volume := leftBehind(plan, pod); m.Cause == compile.CauseMisplaced && volume != "" {
 		return fmt.Sprintf("its volume %s lies outside too and cannot follow", volume), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, evictTimeout)
@@ -172,10 +169,29 @@ func (r *TenantReconciler) evictPod(ctx context.Context, t *v1alpha1.HIPAATenant
 		DeleteOptions: deletionOf(pod),
 	})
 	if err == nil {
-		r.Recorder.Eventf(t, pod, corev1.EventTypeNormal, "MisplacedPodEvicted", "Evict",
-			"evicted pod %s from node %s (%s), outside the tenant's regions", m.Pod, m.Node, m.Where)
+		r.tellEvicted(t, pod, m)
 	}
 	return refusal(err)
+}
+
+// stillUnwanted says whether what the API server knows is a reason to evict the pod.
+func (r *TenantReconciler) stillUnwanted(ctx context.Context, pod *corev1.Pod, m compile.Unwanted) (bool, error) {
+	if m.Cause == compile.CauseChannel {
+		return pod.Labels[v1alpha1.LabelChannel] == m.Channel, nil
+	}
+	node := &corev1.Node{}
+	err := r.Live.Get(ctx, client.ObjectKey{Name: m.Node}, node)
+	return err == nil && regionOf(node) == m.Where, client.IgnoreNotFound(err)
+}
+
+func (r *TenantReconciler) tellEvicted(t *v1alpha1.HIPAATenant, pod *corev1.Pod, m compile.Unwanted) {
+	if m.Cause == compile.CauseChannel {
+		r.Recorder.Eventf(t, pod, corev1.EventTypeNormal, "ChannelPodEvicted", "Evict",
+			"evicted pod %s, which served channel %s: it is disabled", m.Pod, m.Channel)
+		return
+	}
+	r.Recorder.Eventf(t, pod, corev1.EventTypeNormal, "MisplacedPodEvicted", "Evict",
+		"evicted pod %s from node %s (%s), outside the tenant's regions", m.Pod, m.Node, m.Where)
 }
 
 // deletionOf this very pod, which ends the way it asked for, within an hour.

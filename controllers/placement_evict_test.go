@@ -89,6 +89,15 @@ func (c *cage) look(t *testing.T) (*v1alpha1.HIPAATenant, []string) {
 	return got, evicted
 }
 
+// update changes an object in the API server.
+func update[T client.Object](t *testing.T, c *cage, name string, obj T, change func(T)) {
+	t.Helper()
+	change(fetch(t, c.store, "", name, obj))
+	if err := c.store.Update(t.Context(), obj); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (c *cage) pass(d time.Duration) { c.clock.SetTime(c.clock.Now().Add(d)) }
 
 func messageOf(h *v1alpha1.HIPAATenant, code string) string {

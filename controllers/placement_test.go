@@ -87,11 +87,11 @@ func somewhere(t *testing.T) (*Placement, *bell) {
 
 func TestLocatePod(t *testing.T) {
 	pod := runningPod("acme", "web", "east")
-	pod.ResourceVersion, pod.Labels, pod.Spec.Containers = "7", map[string]string{"a": "b"}, make([]corev1.Container, 3)
+	pod.ResourceVersion, pod.Labels, pod.Spec.Containers = "7", map[string]string{"a": "b", v1alpha1.LabelChannel: "sms"}, make([]corev1.Container, 3)
 	got, err := locatePod(pod)
 	want := &locatedPod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "web", UID: "u-1", ResourceVersion: "7"},
-		fact:       compile.Pod{Namespace: "acme", Name: "web", UID: "u-1", Node: "east", Controller: "ReplicaSet"},
+		fact:       compile.Pod{Namespace: "acme", Name: "web", UID: "u-1", Node: "east", Controller: "ReplicaSet", Channel: "sms"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(locatedPod{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -116,6 +116,7 @@ func TestWhoIsWokenByAPod(t *testing.T) {
 	pod := func(namespace, node string) *compile.Pod {
 		return &compile.Pod{Namespace: namespace, Name: "web", UID: "u-1", Node: node}
 	}
+	serving := func(p *compile.Pod, channel string) *compile.Pod { q := *p; q.Channel = channel; return &q }
 	again := func(p *compile.Pod) *compile.Pod { q := *p; q.UID = "u-2"; return &q }
 	for name, tc := range map[string]struct {
 		before, after *compile.Pod
@@ -137,12 +138,18 @@ func TestWhoIsWokenByAPod(t *testing.T) {
 		"of nobody":                         {nil, pod("elsewhere", "west"), 0, nil},
 		"that could not be read":            {nil, nil, 0, nil},
 		"changes, while others are outside": {pod("acme", "east"), pod("acme", "east"), 2, nil},
+		"comes, for a disabled channel":     {nil, serving(pod("acme", "east"), "sms"), 0, []string{"acme"}},
+		"goes, of a disabled channel":       {serving(pod("acme", "east"), "sms"), nil, 0, []string{"acme"}},
+		"comes, for another channel":        {nil, serving(pod("acme", "east"), "fax"), 0, nil},
+		"takes up a disabled channel":       {pod("acme", "east"), serving(pod("acme", "east"), "sms"), 0, []string{"acme"}},
+		"gives up a disabled channel":       {serving(pod("acme", "east"), "sms"), serving(pod("acme", "east"), "fax"), 0, []string{"acme"}},
+		"takes up another channel":          {pod("acme", "east"), serving(pod("acme", "east"), "fax"), 0, nil},
 	} {
 		p, b := somewhere(t)
 		if _, _, err := p.read("acme", []string{"us-east-1"}, nil); err != nil {
 			t.Fatal(err)
 		}
-		p.judged("acme", tc.reported)
+		p.judged("acme", &compile.Plan{Misplaced: make([]compile.Unwanted, tc.reported), Channels: []string{"sms"}})
 		p.podChanged(t.Context(), tc.before, tc.after)
 		if diff := cmp.Diff(tc.want, b.woken()); diff != "" {
 			t.Errorf("a pod %s (-want +got):\n%s", name, diff)

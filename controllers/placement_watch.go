@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
@@ -86,14 +87,15 @@ func keyOf[T any](obj any, key func(T) string) ([]string, error) {
 	return []string{key(l.fact)}, nil
 }
 
-// locatePod keeps of a pod where it is and what would make it anew. Names that many pods share are held once.
+// locatePod keeps of a pod where it is, what would make it anew and the channel it serves. Names that many pods share are held once.
 func locatePod(in any) (any, error) {
 	p, ok := in.(*corev1.Pod)
 	if !ok {
 		return in, nil
 	}
 	l := &locatedPod{ObjectMeta: metaOf(p), fact: compile.Pod{
-		Name: p.Name, UID: p.UID, Node: once(p.Spec.NodeName), Leaving: p.DeletionTimestamp != nil,
+		Name: p.Name, UID: p.UID, Node: once(p.Spec.NodeName), Channel: once(p.Labels[v1alpha1.LabelChannel]),
+		Leaving: p.DeletionTimestamp != nil,
 	}}
 	l.fact.Namespace = l.Namespace
 	if c := metav1.GetControllerOfNoCopy(p); c != nil {

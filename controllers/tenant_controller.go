@@ -91,7 +91,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	case !t.DeletionTimestamp.IsZero():
 		return r.delete(ctx, t)
 	case t.Spec.Suspend:
-		r.Placement.judged(t.Name, 0)
+		r.Placement.judged(t.Name, &compile.Plan{})
 		return ctrl.Result{}, r.writeStatus(ctx, t, status.Suspend(t, r.Clock.Now()))
 	}
 	if err := r.ensureFinalizer(ctx, t); err != nil {
@@ -114,7 +114,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if err == nil {
 		err = r.evict(ctx, t, &d)
 	}
-	r.Placement.judged(t.Name, len(d.plan.Misplaced))
+	r.Placement.judged(t.Name, d.plan)
 	d.inputs.Err = err
 	if err := r.writeStatus(ctx, t, status.Compute(d.inputs)); err != nil {
 		return ctrl.Result{}, err
@@ -133,7 +133,7 @@ type decision struct {
 	written []v1alpha1.ObjectRef
 	before  v1alpha1.HIPAATenantStatus // the status this reconcile began with
 
-	evictAgain time.Duration // until the next misplaced pod is due; zero when none is
+	evictAgain time.Duration // until the next unwanted pod is due; zero when none is
 }
 
 // decide reads the facts and makes the plan. Keys are made only for a plan that could be applied, so a spec that is

@@ -15,7 +15,7 @@ package v1alpha1
 //	│                       Secrets in etcd (what is not so there, or not known, does not hold Ready back: the data keys
 //	│                       are wrapped all the same, and no operator configures API servers)
 //	├── AccessBound         the role bindings stand
-//	└── ConfigDelivered     hipaa-config stands in every namespace
+//	└── ConfigDelivered     hipaa-config stands in every namespace, and no pod serves a channel it says is disabled
 //
 //	Reconciling = True while work is left; Stalled = True when only a change of the spec can help.
 const (
@@ -104,6 +104,8 @@ const (
 	ReasonRegionWithoutNodes = "RegionWithoutNodes"
 	// ReasonPodsMisplaced: pods run on nodes that are not known to be in the tenant's regions.
 	ReasonPodsMisplaced = "PodsMisplaced"
+	// ReasonChannelPodsRunning: pods serve a channel that is disabled.
+	ReasonChannelPodsRunning = "ChannelPodsRunning"
 	// ReasonVolumesOutsideRegions: volumes of the tenant lie outside its regions.
 	ReasonVolumesOutsideRegions = "VolumesOutsideRegions"
 	// ReasonKMSWrapped: data keys are wrapped by an external KMS.

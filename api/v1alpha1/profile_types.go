@@ -81,6 +81,12 @@ type HIPAAProfileSpec struct {
 	// Placement says what happens to pods found outside their regions.
 	// +optional
 	Placement *PlacementRules `json:"placement,omitempty"`
+	// OnDisabledChannel says what happens to running pods of a channel that is disabled: Report them, or Evict them
+	// through the eviction API, which obeys PodDisruptionBudgets. No others take their place: new pods of the channel are
+	// refused, and a pod without a controller is gone for good. Empty means Report.
+	// +optional
+	// +kubebuilder:validation:Enum=Report;Evict
+	OnDisabledChannel string `json:"onDisabledChannel,omitempty"`
 	// PodSecurity level of tenant namespaces. Empty means restricted.
 	// +optional
 	// +kubebuilder:validation:Enum=restricted;baseline

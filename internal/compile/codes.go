@@ -66,7 +66,9 @@ const (
 	CodeAccessTooWide = "AccessTooWide"
 	// CodePodsMisplaced: pods run on nodes that are not known to be in the tenant's regions.
 	CodePodsMisplaced = "PodsMisplaced"
-	// CodeEvictionHeld: a misplaced pod is not evicted although the profile says so.
+	// CodeChannelPodsRunning: pods serve a channel that is disabled.
+	CodeChannelPodsRunning = "ChannelPodsRunning"
+	// CodeEvictionHeld: a pod that is misplaced, or serves a disabled channel, is not evicted although the profile says so.
 	CodeEvictionHeld = "EvictionHeld"
 	// CodeNodeRegionDisputed: the region label of a node contradicts its spec.providerID.
 	CodeNodeRegionDisputed = "NodeRegionDisputed"

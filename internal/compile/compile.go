@@ -38,7 +38,9 @@ func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 	r := resolve(t, f, p)
 	r.checkNamespaces(f, p)
 	r.judgePlacement(f, p)
-	if !p.Invalid() && len(p.Waiting) == 0 {
+	honoured := !p.Invalid() && len(p.Waiting) == 0
+	r.judgeChannels(honoured, f, p)
+	if honoured {
 		p.Effective, p.Rotation = r.effective(), r.rotation
 	} else {
 		r.holdAll(p)

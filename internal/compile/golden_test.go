@@ -51,6 +51,7 @@ type outcome struct {
 	Next      string                   `json:"next,omitempty"`
 	Gates     map[string]v1alpha1.Gate `json:"gates,omitempty"`
 	Misplaced []string                 `json:"misplaced,omitempty"`
+	Serving   []string                 `json:"serving,omitempty"`
 	Evict     []string                 `json:"evict,omitempty"`
 	Born      []string                 `json:"born,omitempty"`
 	Kept      []v1alpha1.ObjectRef     `json:"kept,omitempty"`
@@ -159,6 +160,9 @@ func summary(p *Plan) outcome {
 	}
 	for _, m := range p.Misplaced {
 		o.Misplaced = append(o.Misplaced, m.String())
+	}
+	for _, s := range p.Serving {
+		o.Serving = append(o.Serving, s.String())
 	}
 	for _, m := range p.Evict {
 		o.Evict = append(o.Evict, m.String())

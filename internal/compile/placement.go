@@ -21,16 +21,31 @@ type Pod struct {
 	Node string
 	// Controller is the kind of the controller that would make it anew; empty when there is none.
 	Controller string
+	// Channel it says it serves, by its label; empty when it says nothing.
+	Channel string
 	// Leaving: it is being deleted.
 	Leaving bool
 }
 
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// Misplaced is a pod outside its tenant's regions.
-type Misplaced struct {
+// Cause is why a pod should not run, or not where it does.
+type Cause string
+
+// Causes.
+const (
+	// CauseMisplaced: it is outside its tenant's regions.
+	CauseMisplaced Cause = "misplaced"
+	// CauseChannel: it serves a channel that is disabled.
+	CauseChannel Cause = "channel"
+)
+
+// Unwanted is a pod that should not run, or not where it does.
+type Unwanted struct {
 	Pod
-	// Where it is instead.
+	// Cause of its being unwanted.
+	Cause Cause
+	// Where a misplaced pod is instead.
 	Where NodeRegion
 }
 
@@ -89,21 +104,23 @@ func (r *resolved) judgePods(permitted []string, f Facts, p *Plan) {
 	for _, pod := range f.Pods {
 		where, exists := f.Nodes.Nodes[pod.Node]
 		if exists && !slices.Contains(permitted, where.Region()) && r.holds(pod.Namespace, f) {
-			p.Misplaced = append(p.Misplaced, Misplaced{Pod: pod, Where: where})
+			p.Misplaced = append(p.Misplaced, Unwanted{Pod: pod, Cause: CauseMisplaced, Where: where})
 		}
 	}
 	if len(p.Misplaced) == 0 {
 		return
 	}
-	slices.SortFunc(p.Misplaced, func(a, b Misplaced) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(p.Misplaced, byPod)
 	lines := make([]string, len(p.Misplaced))
 	for i, m := range p.Misplaced {
 		lines[i] = fmt.Sprintf("%s on node %s (%s)", m.Pod, m.Node, m.Where)
 	}
 	p.find(v1alpha1.SeverityWarning, CodePodsMisplaced, "spec.region", "pods run outside the tenant's regions (%s), %d in all: %s; %s",
 		orNone(permitted), len(lines), shortList(lines, podsNamed), r.remedy())
+}
+
+func byPod(a, b Unwanted) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
 // remedy says what happens to misplaced pods, or what a reader should do.

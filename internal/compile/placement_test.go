@@ -139,19 +139,26 @@ func TestMessagesAreShortAndStable(t *testing.T) {
 	}
 }
 
-// TestHold: whichever pods were tried, the first by name is told, and the finding goes when nothing is held.
+// TestHold: whichever pods were tried, the first of each cause by name is told, and the finding goes when nothing is held.
 func TestHold(t *testing.T) {
 	tenant, f := evicting()
 	p := Compile(tenant, f)
-	p.Hold([]Held{{Pod{Namespace: "acme", Name: "b"}, "second"}, {Pod{Namespace: "acme", Name: "a"}, "first"}})
-	p.Hold([]Held{{Pod{Namespace: "acme", Name: "c"}, "third"}, {Pod{Namespace: "acme", Name: "a"}, "first"}})
+	held := func(name string, cause Cause, reason string) Held {
+		return Held{Unwanted{Pod: Pod{Namespace: "acme", Name: name}, Cause: cause}, reason}
+	}
+	p.Hold([]Held{held("b", CauseMisplaced, "second"), held("a", CauseMisplaced, "first"), held("z", CauseChannel, "last")})
+	p.Hold([]Held{held("c", CauseMisplaced, "third"), held("a", CauseMisplaced, "first"), held("z", CauseChannel, "last")})
 	var told []string
 	for _, finding := range p.Findings {
 		if finding.Code == CodeEvictionHeld {
 			told = append(told, finding.Message)
 		}
 	}
-	if diff := cmp.Diff([]string{"not every misplaced pod is evicted: acme/a is left where it is, because first"}, told); diff != "" {
+	want := []string{
+		"not every misplaced pod is evicted: acme/a is left where it is, because first",
+		"not every pod of a disabled channel is evicted: acme/z runs on, because last",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	if p.Hold(nil); has(p, CodeEvictionHeld) {

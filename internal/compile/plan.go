@@ -50,9 +50,13 @@ type Plan struct {
 	// FirstGates are the gates the first wave writes: those in place until the last wave is through.
 	FirstGates map[string]v1alpha1.Gate
 	// Misplaced pods, sorted by namespace and name.
-	Misplaced []Misplaced
-	// Evict names the misplaced pods that are to be evicted once the plan stands.
-	Evict []Misplaced
+	Misplaced []Unwanted
+	// Channels no pod may serve, sorted.
+	Channels []string
+	// Serving are pods that serve one of them, sorted by namespace and name.
+	Serving []Unwanted
+	// Evict names the pods of both that are to be evicted once the plan stands, each of them once.
+	Evict []Unwanted
 	// Next is when the passing of time alone can change the plan; zero when it cannot.
 	Next time.Time
 

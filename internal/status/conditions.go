@@ -130,7 +130,16 @@ func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 }
 
 func configDelivered(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
-	return standing(in, v1alpha1.ConditionConfigDelivered, "ConfigMap", "hipaa-config stands in every namespace")
+	const kind = v1alpha1.ConditionConfigDelivered
+	c := standing(in, kind, "ConfigMap", "hipaa-config stands in every namespace")
+	if f, found := finding(in.Plan, compile.CodeChannelPodsRunning); found && c.Reason != v1alpha1.ReasonFailed {
+		return condition(kind, no, v1alpha1.ReasonChannelPodsRunning, f.Message)
+	}
+	was := meta.FindStatusCondition(in.Tenant.Status.Conditions, kind)
+	if c.Type == "" && was.Reason == v1alpha1.ReasonChannelPodsRunning && in.Plan.Agreement.Reason != "" {
+		return condition(kind, unknown, v1alpha1.ReasonProgressing, "no pod serves a disabled channel any more; the config is as it was before")
+	}
+	return c
 }
 
 // standing is the condition of a kind of object that either stands or does not.

@@ -66,6 +66,14 @@ func found(severity v1alpha1.Severity, code string) func(*Inputs) {
 	}
 }
 
+// wasServing: pods served a disabled channel the last time.
+func wasServing(in *Inputs) {
+	before := ready()
+	found(v1alpha1.SeverityWarning, compile.CodeChannelPodsRunning)(&before)
+	in.Tenant.Status = Compute(before)
+	in.Live = live(v1alpha1.GateOpen)
+}
+
 // TestConditions: one change to an undisturbed run, and the conditions it must show, as Type=Status/Reason.
 // wasOutside: pods were found outside the last time.
 func wasOutside(in *Inputs) {
@@ -207,6 +215,40 @@ func TestConditions(t *testing.T) {
 			[]string{"PlacementEnforced=False/PodsMisplaced", "Ready=False/Waiting"},
 		},
 		"pods were outside": {wasOutside, []string{"PlacementEnforced=True/Enforced", "Ready=True/Ready"}},
+		"pods of a disabled channel": {
+			found(v1alpha1.SeverityWarning, compile.CodeChannelPodsRunning),
+			[]string{"ConfigDelivered=False/ChannelPodsRunning", "Ready=False/ChannelPodsRunning", "Reconciling=", "Stalled="},
+		},
+		"pods of a disabled channel, and config not written": {
+			func(in *Inputs) {
+				found(v1alpha1.SeverityWarning, compile.CodeChannelPodsRunning)(in)
+				failed("ConfigMap")(in)
+			},
+			[]string{"ConfigDelivered=False/Failed", "Ready=False/Failed"},
+		},
+		"pods of a disabled channel, and the spec cannot be honoured": {
+			func(in *Inputs) {
+				invalid(compile.CodeUnknownChannel)(in)
+				found(v1alpha1.SeverityWarning, compile.CodeChannelPodsRunning)(in)
+			},
+			[]string{"ConfigDelivered=False/ChannelPodsRunning", "Ready=False/Invalid"},
+		},
+		"pods served a disabled channel, and the spec cannot be honoured": {
+			func(in *Inputs) {
+				wasServing(in)
+				invalid(compile.CodeUnknownChannel)(in)
+			},
+			[]string{"ConfigDelivered=Unknown/Progressing", "Ready=False/Invalid"},
+		},
+		"pods served a disabled channel, and the profile is gone": {
+			func(in *Inputs) {
+				wasServing(in)
+				*in.Plan = compile.Plan{Waiting: []string{"HIPAAProfile default"}}
+				in.Applied = nil
+			},
+			[]string{"ConfigDelivered=False/ChannelPodsRunning", "Ready=False/Waiting"},
+		},
+		"pods served a disabled channel": {wasServing, []string{"ConfigDelivered=True/Enforced", "Ready=True/Ready"}},
 		"network policy not written": {failed("NetworkPolicy.networking.k8s.io"), []string{
 			"NetworkIsolated=False/Failed", "Ready=False/Failed", "Reconciling=True/Failed", "AccessBound=False/NotProvisioned", "NamespacesReady=False/Locked",
 		}},

@@ -160,11 +160,15 @@ var _ = Describe("volumes", func() {
 // expectSoon does something and waits, as long as was promised, for a tenant to say what became of its placement.
 func expectSoon(ctx context.Context, what, tenant, want string, do func()) {
 	GinkgoHelper()
+	expectTold(what, state(ctx, tenant, v1alpha1.ConditionPlacementEnforced), want, do)
+}
+
+// expectTold does something and waits, as long as was promised, for what is said of it.
+func expectTold(what string, said func() string, want string, do func()) {
+	GinkgoHelper()
 	began := time.Now()
 	do()
-	Eventually(state(ctx, tenant, v1alpha1.ConditionPlacementEnforced), foundWithin).Should(Equal(want), func() string {
-		return what + bed.Describe(get(ctx, tenant))
-	})
+	Eventually(said, foundWithin).Should(Equal(want), what)
 	AddReportEntry("told of "+what+" after", time.Since(began).Round(10*time.Millisecond), ReportEntryVisibilityAlways)
 }
 

@@ -558,6 +558,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxSessionTimeout
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.Duration
+    - name: onDisabledChannel
+      type:
+        scalar: string
     - name: placement
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.PlacementRules

@@ -35,6 +35,10 @@ type HIPAAProfileSpecApplyConfiguration struct {
 	BAA *BAARulesApplyConfiguration `json:"baa,omitempty"`
 	// Placement says what happens to pods found outside their regions.
 	Placement *PlacementRulesApplyConfiguration `json:"placement,omitempty"`
+	// OnDisabledChannel says what happens to running pods of a channel that is disabled: Report them, or Evict them
+	// through the eviction API, which obeys PodDisruptionBudgets. No others take their place: new pods of the channel are
+	// refused, and a pod without a controller is gone for good. Empty means Report.
+	OnDisabledChannel *string `json:"onDisabledChannel,omitempty"`
 	// PodSecurity level of tenant namespaces. Empty means restricted.
 	PodSecurity *string `json:"podSecurity,omitempty"`
 	// EmergencyAccess limits break-glass access, 45 CFR 164.312(a)(2)(ii).
@@ -167,6 +171,14 @@ func (b *HIPAAProfileSpecApplyConfiguration) WithBAA(value *BAARulesApplyConfigu
 // If called multiple times, the Placement field is set to the value of the last call.
 func (b *HIPAAProfileSpecApplyConfiguration) WithPlacement(value *PlacementRulesApplyConfiguration) *HIPAAProfileSpecApplyConfiguration {
 	b.Placement = value
+	return b
+}
+
+// WithOnDisabledChannel sets the OnDisabledChannel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the OnDisabledChannel field is set to the value of the last call.
+func (b *HIPAAProfileSpecApplyConfiguration) WithOnDisabledChannel(value string) *HIPAAProfileSpecApplyConfiguration {
+	b.OnDisabledChannel = &value
 	return b
 }
 
