@@ -15,12 +15,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 )
 
 func atRestWatch() (*AtRestWatch, *clocktesting.FakeClock, *events.FakeRecorder) {
 	now, recorder := clocktesting.NewFakeClock(noon), events.NewFakeRecorder(10)
-	w := &AtRestWatch{State: NewClusterState(), Interval: 10 * time.Minute, Recorder: recorder, Clock: now}
+	w := &AtRestWatch{
+		Probe: &AtRestProbe{Namespace: v1alpha1.OperatorNamespace}, State: NewClusterState(), Interval: 10 * time.Minute, Recorder: recorder, Clock: now,
+	}
 	w.holds = noon.Add(w.grace(false))
 	return w, now, recorder
 }
