@@ -75,20 +75,22 @@ type RoleGrant struct {
 
 // Application settings delivered to workloads.
 type Application struct {
-	// CallRecording mode. Empty means Disabled.
+	// CallRecording mode. Empty means Disabled, and so does a disabled channel call-recording.
 	// +optional
 	// +kubebuilder:validation:Enum=Disabled;Manual;Automatic
 	CallRecording string `json:"callRecording,omitempty"`
-	// RecordingRetention is how long recordings are kept. At least 1h.
+	// RecordingRetention is how long recordings are kept. At least 1h. Empty means that the tenant does not say.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= duration('1h')",message="recordingRetention must be at least 1h"
 	RecordingRetention Duration `json:"recordingRetention,omitempty"`
-	// SearchableFields are the only fields a global search may show.
+	// SearchableFields are the only fields a global search may look in and show; empty means none. Without commas: they
+	// are delivered as a list in one variable.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[^,\x00-\x1f]*$`
 	SearchableFields []string `json:"searchableFields,omitempty"`
 	// HiddenFields by the application's role.
 	// +optional
@@ -106,13 +108,14 @@ type HiddenFields struct {
 	// Role of the application (not a Kubernetes role).
 	// +required
 	Role Name `json:"role"`
-	// Fields hidden from it.
+	// Fields hidden from it. Without commas.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[^,\x00-\x1f]*$`
 	Fields []string `json:"fields"`
 }
 

@@ -98,6 +98,8 @@ const (
 	CodeAttestationExpiring = "AttestationExpiring"
 	// CodeAttestationNotCounted: an attestation nobody requires has expired, or has not begun, and counts for nothing.
 	CodeAttestationNotCounted = "AttestationNotCounted"
+	// CodeCallRecordingDisabled: workloads are told not to record, because the channel of recordings is disabled.
+	CodeCallRecordingDisabled = "CallRecordingDisabled"
 	// CodeKeysetMissing: no keyset could be made yet; the gate stays as it is.
 	CodeKeysetMissing = "KeysetMissing"
 )

@@ -6,16 +6,13 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/pkg/tenantconfig"
 )
-
-// configSchema names the format of hipaa.json. A change that breaks readers gets a new name.
-const configSchema = "hipaatenant.dev/config/v1"
 
 // configDocument is ConfigMap hipaa-config before it is put into a namespace. It is the same in all of them.
 type configDocument struct {
@@ -24,92 +21,72 @@ type configDocument struct {
 	hash   string
 }
 
-// configJSON is the content of hipaa.json.
-type configJSON struct {
-	Schema           string          `json:"schema"`
-	Tenant           string          `json:"tenant"`
-	Region           string          `json:"region"`
-	FailoverRegions  []string        `json:"failoverRegions"`
-	Session          sessionJSON     `json:"session"`
-	DisabledChannels []string        `json:"disabledChannels"`
-	Authentication   authJSON        `json:"authentication"`
-	Application      applicationJSON `json:"application"`
-}
-
-type sessionJSON struct {
-	IdleTimeoutSeconds int    `json:"idleTimeoutSeconds"`
-	Activity           string `json:"activity"`
-}
-
-type authJSON struct {
-	Method   string                   `json:"method"`
-	MFA      string                   `json:"mfa"`
-	SSO      *v1alpha1.SSO            `json:"sso,omitempty"`
-	Password *v1alpha1.PasswordPolicy `json:"password,omitempty"`
-}
-
-type applicationJSON struct {
-	CallRecording             string                  `json:"callRecording"`
-	RecordingRetentionSeconds int                     `json:"recordingRetentionSeconds,omitempty"`
-	SearchableFields          []string                `json:"searchableFields,omitempty"`
-	HiddenFields              []v1alpha1.HiddenFields `json:"hiddenFields,omitempty"`
-	Mailbox                   *v1alpha1.Mailbox       `json:"mailbox,omitempty"`
-}
-
-// activityUserInput says that only what a person does keeps a session alive: background requests do not count.
-const activityUserInput = "user-input"
-
 // config computes what workloads are told. Marshalling cannot fail: the types hold only strings and numbers.
 func (r *resolved) config() configDocument {
 	spec := r.tenant.Spec
-	doc := configJSON{
-		Schema:           configSchema,
+	doc := tenantconfig.Config{
+		Schema:           tenantconfig.Schema,
 		Tenant:           r.tenant.Name,
 		Region:           string(spec.Region),
 		FailoverRegions:  stringsOf(spec.FailoverRegions),
-		Session:          sessionJSON{IdleTimeoutSeconds: int(r.timeout.Seconds()), Activity: activityUserInput},
+		Session:          tenantconfig.Session{IdleTimeoutSeconds: seconds(r.timeout), Activity: tenantconfig.ActivityUserInput},
 		DisabledChannels: stringsOf(r.channels),
 		Authentication:   authentication(spec.Authentication),
-		Application:      application(spec.Application),
+		Application:      r.application(),
 	}
 	text, _ := json.MarshalIndent(doc, "", "  ")
-	data := map[string]string{
-		v1alpha1.ConfigKey:                   string(text) + "\n",
-		"HIPAA_TENANT":                       doc.Tenant,
-		"HIPAA_REGION":                       doc.Region,
-		"HIPAA_FAILOVER_REGIONS":             strings.Join(doc.FailoverRegions, ","),
-		"HIPAA_SESSION_IDLE_TIMEOUT_SECONDS": strconv.Itoa(doc.Session.IdleTimeoutSeconds),
-		"HIPAA_SESSION_ACTIVITY":             doc.Session.Activity,
-		"HIPAA_DISABLED_CHANNELS":            strings.Join(doc.DisabledChannels, ","),
-		"HIPAA_CALL_RECORDING":               doc.Application.CallRecording,
-		"HIPAA_AUTH_METHOD":                  doc.Authentication.Method,
-		"HIPAA_MFA":                          doc.Authentication.MFA,
-	}
+	data := doc.Env()
+	data[v1alpha1.ConfigKey] = string(text) + "\n"
 	return configDocument{tenant: r.tenant.Name, data: data, hash: hashOf(data)}
 }
 
-func authentication(a v1alpha1.Authentication) authJSON {
+func authentication(a v1alpha1.Authentication) tenantconfig.Authentication {
 	if a.SSO != nil {
-		return authJSON{Method: a.SSO.Protocol, MFA: "IdentityProvider", SSO: a.SSO}
+		return tenantconfig.Authentication{Method: a.SSO.Protocol, MFA: tenantconfig.MFAIdentityProvider,
+			SSO: &tenantconfig.SSO{MetadataURL: a.SSO.MetadataURL, IssuerURL: a.SSO.IssuerURL}}
 	}
-	return authJSON{Method: "Password", MFA: "Required", Password: a.Password}
-}
-
-func application(a *v1alpha1.Application) applicationJSON {
-	if a == nil {
-		return applicationJSON{CallRecording: "Disabled"}
-	}
-	out := applicationJSON{
-		CallRecording:             a.CallRecording,
-		RecordingRetentionSeconds: int(a.RecordingRetention.Value().Seconds()),
-		SearchableFields:          a.SearchableFields,
-		HiddenFields:              a.HiddenFields,
-		Mailbox:                   a.Mailbox,
-	}
-	if out.CallRecording == "" {
-		out.CallRecording = "Disabled"
+	out := tenantconfig.Authentication{Method: tenantconfig.MethodPassword, MFA: tenantconfig.MFARequired}
+	if p := a.Password; p != nil {
+		out.Password = &tenantconfig.Password{MinLength: int(p.MinLength), MaxAgeSeconds: seconds(p.MaxAge.Value()), History: int(p.History)}
 	}
 	return out
+}
+
+func (r *resolved) application() tenantconfig.Application {
+	a := r.tenant.Spec.Application
+	if a == nil {
+		a = &v1alpha1.Application{}
+	}
+	out := tenantconfig.Application{
+		CallRecording:             r.callRecording(),
+		RecordingRetentionSeconds: seconds(a.RecordingRetention.Value()),
+		SearchableFields:          stringsOf(a.SearchableFields),
+		HiddenFields:              []tenantconfig.HiddenFields{},
+	}
+	for _, h := range a.HiddenFields {
+		out.HiddenFields = append(out.HiddenFields, tenantconfig.HiddenFields{Role: string(h.Role), Fields: stringsOf(h.Fields)})
+	}
+	if m := a.Mailbox; m != nil {
+		out.Mailbox = &tenantconfig.Mailbox{Host: string(m.Host), CIDRs: stringsOf(m.CIDRs), Port: int(m.Port), TLS: m.TLS}
+	}
+	return out
+}
+
+// callRecording is what the tenant asks for, and Disabled while the channel of recordings is.
+func (r *resolved) callRecording() string {
+	a := r.tenant.Spec.Application
+	if a == nil || a.CallRecording == "" || slices.Contains(r.channels, tenantconfig.ChannelCallRecording) {
+		return tenantconfig.RecordingDisabled
+	}
+	return a.CallRecording
+}
+
+// resolveRecording says when workloads are told otherwise than the spec asks.
+func (r *resolved) resolveRecording(p *Plan) {
+	if a := r.tenant.Spec.Application; a != nil && a.CallRecording != "" && a.CallRecording != r.callRecording() {
+		p.find(v1alpha1.SeverityInfo, CodeCallRecordingDisabled, "spec.application.callRecording",
+			"callRecording %s is delivered as Disabled, because channel %s is disabled", a.CallRecording, tenantconfig.ChannelCallRecording)
+	}
 }
 
 func (d configDocument) configMap(namespace string, p *Plan) {
@@ -126,6 +103,9 @@ func hashOf(data map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
+func seconds(d time.Duration) int { return int(d / time.Second) }
+
+// stringsOf is never nil, so that JSON has an empty list and not null.
 func stringsOf[S ~string](list []S) []string {
 	out := make([]string, len(list))
 	for i, s := range list {

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/pkg/tenantconfig"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -56,7 +58,7 @@ var configChanges = map[string]func(*v1alpha1.HIPAATenant){
 		a.HiddenFields = []v1alpha1.HiddenFields{{Role: "agent", Fields: []string{"ssn"}}}
 	}),
 	"the role of them": withApplication(func(a *v1alpha1.Application) {
-		a.HiddenFields = []v1alpha1.HiddenFields{{Role: "nurse", Fields: []string{"ssn"}}}
+		a.HiddenFields = []v1alpha1.HiddenFields{{Role: "night-nurse", Fields: []string{"ssn"}}}
 	}),
 	"mailbox":          mailbox(v1alpha1.Mailbox{Host: "mail.acme.example", CIDRs: cidrs("198.51.100.25/32"), Port: 587, TLS: "Required"}),
 	"mailbox's host":   mailbox(v1alpha1.Mailbox{Host: "mx.acme.example", CIDRs: cidrs("198.51.100.25/32"), Port: 587, TLS: "Required"}),
@@ -125,19 +127,12 @@ func TestConfigDocument(t *testing.T) {
 	for what, change := range configChanges {
 		t.Run(what, func(t *testing.T) {
 			data := configOf(t, change).data
-			var doc configJSON
+			var doc tenantconfig.Config
 			decode(t, data[v1alpha1.ConfigKey], &doc)
-			flat := map[string]string{
-				"HIPAA_TENANT":                       doc.Tenant,
-				"HIPAA_REGION":                       doc.Region,
-				"HIPAA_FAILOVER_REGIONS":             joined(doc.FailoverRegions),
-				"HIPAA_SESSION_IDLE_TIMEOUT_SECONDS": fmt.Sprint(doc.Session.IdleTimeoutSeconds),
-				"HIPAA_SESSION_ACTIVITY":             doc.Session.Activity,
-				"HIPAA_DISABLED_CHANNELS":            joined(doc.DisabledChannels),
-				"HIPAA_CALL_RECORDING":               doc.Application.CallRecording,
-				"HIPAA_AUTH_METHOD":                  doc.Authentication.Method,
-				"HIPAA_MFA":                          doc.Authentication.MFA,
+			if parsed, err := tenantconfig.Parse([]byte(data[v1alpha1.ConfigKey])); err != nil || !cmp.Equal(doc, parsed) {
+				t.Errorf("workloads read something else (%v):\n%s", err, cmp.Diff(doc, parsed))
 			}
+			flat := flatOf(doc)
 			rest := maps.Clone(data)
 			delete(rest, v1alpha1.ConfigKey)
 			if diff := cmp.Diff(flat, rest); diff != "" {
@@ -151,6 +146,77 @@ func TestConfigDocument(t *testing.T) {
 				t.Errorf("hipaa.json changes when it is read and written again (%v):\n%s", err, again)
 			}
 		})
+	}
+}
+
+// flatOf says for each variable where in the document its value stands.
+func flatOf(doc tenantconfig.Config) map[string]string {
+	number := func(n int) string {
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprint(n)
+	}
+	sso, password, box := tenantconfig.SSO{}, tenantconfig.Password{}, tenantconfig.Mailbox{}
+	if doc.Authentication.SSO != nil {
+		sso = *doc.Authentication.SSO
+	}
+	if doc.Authentication.Password != nil {
+		password = *doc.Authentication.Password
+	}
+	if doc.Application.Mailbox != nil {
+		box = *doc.Application.Mailbox
+	}
+	flat := map[string]string{
+		"HIPAA_TENANT":                       doc.Tenant,
+		"HIPAA_REGION":                       doc.Region,
+		"HIPAA_FAILOVER_REGIONS":             joined(doc.FailoverRegions),
+		"HIPAA_SESSION_IDLE_TIMEOUT_SECONDS": fmt.Sprint(doc.Session.IdleTimeoutSeconds),
+		"HIPAA_SESSION_ACTIVITY":             doc.Session.Activity,
+		"HIPAA_DISABLED_CHANNELS":            joined(doc.DisabledChannels),
+		"HIPAA_AUTH_METHOD":                  doc.Authentication.Method,
+		"HIPAA_MFA":                          doc.Authentication.MFA,
+		"HIPAA_SSO_METADATA_URL":             sso.MetadataURL,
+		"HIPAA_SSO_ISSUER_URL":               sso.IssuerURL,
+		"HIPAA_PASSWORD_MIN_LENGTH":          number(password.MinLength),
+		"HIPAA_PASSWORD_MAX_AGE_SECONDS":     number(password.MaxAgeSeconds),
+		"HIPAA_PASSWORD_HISTORY":             number(password.History),
+		"HIPAA_CALL_RECORDING":               doc.Application.CallRecording,
+		"HIPAA_RECORDING_RETENTION_SECONDS":  number(doc.Application.RecordingRetentionSeconds),
+		"HIPAA_SEARCHABLE_FIELDS":            joined(doc.Application.SearchableFields),
+		"HIPAA_MAILBOX_HOST":                 box.Host,
+		"HIPAA_MAILBOX_PORT":                 number(box.Port),
+		"HIPAA_MAILBOX_TLS":                  box.TLS,
+	}
+	for _, h := range doc.Application.HiddenFields {
+		flat["HIPAA_HIDDEN_FIELDS_"+strings.ToUpper(strings.ReplaceAll(h.Role, "-", "_"))] = joined(h.Fields)
+	}
+	return flat
+}
+
+// TestRecordingIsAChannel: while the channel of recordings is disabled, workloads are told not to record, and the reader of the
+// status why.
+func TestRecordingIsAChannel(t *testing.T) {
+	for _, tc := range []struct {
+		asked, want string
+		closed      bool
+		found       bool
+	}{
+		{"Manual", "Manual", false, false}, {"Automatic", "Automatic", false, false}, {"", "Disabled", false, false},
+		{"Manual", "Disabled", true, true}, {"Automatic", "Disabled", true, true}, {"Disabled", "Disabled", true, false}, {"", "Disabled", true, false},
+	} {
+		f := factsFor(fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) {
+			p.Spec.Channels = append(p.Spec.Channels, v1alpha1.Channel{Name: "call-recording"})
+		}))
+		p := newPlan()
+		r := resolve(fixture.Tenant("acme", withApplication(func(a *v1alpha1.Application) { a.CallRecording = tc.asked }), func(h *v1alpha1.HIPAATenant) {
+			if tc.closed {
+				h.Spec.DisabledChannels = []v1alpha1.Name{"call-recording"}
+			}
+		}), f, p)
+		if got := r.config().data["HIPAA_CALL_RECORDING"]; got != tc.want || has(p, CodeCallRecordingDisabled) != tc.found {
+			t.Errorf("%+v: delivered %s, findings %v", tc, got, p.Findings)
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 	r.resolveRegions(f, p)
 	r.resolveSession(p)
 	r.resolveChannels(p)
+	r.resolveRecording(p)
 	r.resolveKeys(f, p)
 	r.resolveStorage(f, p)
 	r.resolveAllowlist(p)

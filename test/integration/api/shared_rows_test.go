@@ -199,6 +199,11 @@ var shapes = []shape{
 			"associate": {"spec.baa.scope[0]", "spec.services[0]"},
 		},
 	},
+	{ // field of the application: they are joined by commas
+		good:   list{"date of birth", "a.b/c"},
+		bad:    []flaw{{"ssn,dob", unmatched}, {"ssn\nHIPAA_TENANT=other", unmatched}},
+		places: map[string][]string{"tenant": {"spec.application.searchableFields[0]", "spec.application.hiddenFields[0].fields[0]"}},
+	},
 	{ // text
 		good: list{"a", text(253)},
 		bad:  []flaw{{"", empty}, {text(254), "may not be more than 253 bytes"}},

@@ -11,11 +11,12 @@ import (
 //
 // Application settings delivered to workloads.
 type ApplicationApplyConfiguration struct {
-	// CallRecording mode. Empty means Disabled.
+	// CallRecording mode. Empty means Disabled, and so does a disabled channel call-recording.
 	CallRecording *string `json:"callRecording,omitempty"`
-	// RecordingRetention is how long recordings are kept. At least 1h.
+	// RecordingRetention is how long recordings are kept. At least 1h. Empty means that the tenant does not say.
 	RecordingRetention *apiv1alpha1.Duration `json:"recordingRetention,omitempty"`
-	// SearchableFields are the only fields a global search may show.
+	// SearchableFields are the only fields a global search may look in and show; empty means none. Without commas: they
+	// are delivered as a list in one variable.
 	SearchableFields []string `json:"searchableFields,omitempty"`
 	// HiddenFields by the application's role.
 	HiddenFields []HiddenFieldsApplyConfiguration `json:"hiddenFields,omitempty"`

@@ -13,7 +13,7 @@ import (
 type HiddenFieldsApplyConfiguration struct {
 	// Role of the application (not a Kubernetes role).
 	Role *apiv1alpha1.Name `json:"role,omitempty"`
-	// Fields hidden from it.
+	// Fields hidden from it. Without commas.
 	Fields []string `json:"fields,omitempty"`
 }
 
