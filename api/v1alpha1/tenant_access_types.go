@@ -125,11 +125,13 @@ type Mailbox struct {
 	// +required
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('*.')",message="host must be one name, without a wildcard"
 	Host Host `json:"host"`
-	// CIDRs the server answers on; egress opens to these alone.
+	// CIDRs the server answers on; egress opens to these alone. None wider than /24 (IPv4) or /48 (IPv6): what is opened
+	// to a mail server has no agreement of its own.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(c, !isCIDR(c) || cidr(c).prefixLength() >= (cidr(c).ip().family() == 4 ? 24 : 48))",messageExpression="'a mailbox answers on networks no wider than /24 (IPv4) or /48 (IPv6): narrow ' + self.filter(c, !isCIDR(c) || cidr(c).prefixLength() < (cidr(c).ip().family() == 4 ? 24 : 48))[0]"
 	CIDRs []CIDR `json:"cidrs"`
 	// Port of the server, 1 to 65535.
 	// +required

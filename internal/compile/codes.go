@@ -46,6 +46,8 @@ const (
 	CodeHostsNotExpressible = "HostsNotExpressible"
 	// CodeEndpointSubtracted: nothing of an endpoint is left after what must never be reached was taken away.
 	CodeEndpointSubtracted = "EndpointSubtracted"
+	// CodeMailboxTooWide: a network of the mailbox is wider than a mail server needs; it stays closed.
+	CodeMailboxTooWide = "MailboxTooWide"
 	// CodeSubjectOutsideTenant: a role names a service account of a namespace that is not the tenant's.
 	CodeSubjectOutsideTenant = "SubjectOutsideTenant"
 	// CodeGrantExpired: a role grant has expired and is not bound.

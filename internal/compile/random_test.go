@@ -109,7 +109,7 @@ func (d *dice) tenant() *v1alpha1.HIPAATenant {
 		}
 		if d.rarely(3) {
 			s.Application = &v1alpha1.Application{Mailbox: &v1alpha1.Mailbox{
-				Host: "mail.acme.example", CIDRs: some(d, 2, someCIDRs...), Port: pick(d, somePorts...).Port, TLS: "Required",
+				Host: "mail.acme.example", CIDRs: some(d, 2, append(someCIDRs[:5:5], someCIDRs...)...), Port: pick(d, somePorts...).Port, TLS: "Required",
 			}}
 		}
 		if d.rarely(3) {

@@ -187,17 +187,30 @@ func (r *resolved) withoutDisabled(ports []v1alpha1.Port) []v1alpha1.Port {
 	return slices.DeleteFunc(sortedPorts(ports), func(p v1alpha1.Port) bool { return slices.Contains(r.ports, p) })
 }
 
+// mailboxRules are the widest networks of a mailbox, as on the type.
+var mailboxRules = &v1alpha1.AllowlistRules{MinPrefixIPv4: new(int32(24)), MinPrefixIPv6: new(int32(48))}
+
 // resolveMailbox opens the tenant's own mail server: the one SMTP destination, so ports of disabled channels do not
-// close it. Their networks do: a mailbox is no way around a disabled channel.
+// close it. Their networks do: a mailbox is no way around a disabled channel. Nor is it one around agreements, so networks
+// that are wider than the type permits stay closed; a tenant may have them from before it did not.
 func (r *resolved) resolveMailbox(p *Plan) {
 	if r.tenant.Spec.Application == nil || r.tenant.Spec.Application.Mailbox == nil {
 		return
 	}
 	m := r.tenant.Spec.Application.Mailbox
-	cidrs := subtract(m.CIDRs, r.closed)
+	var narrow []v1alpha1.CIDR
+	for i, c := range m.CIDRs {
+		if limit, wide := tooWide(c, mailboxRules); wide {
+			p.find(v1alpha1.SeverityWarning, CodeMailboxTooWide, fmt.Sprintf("spec.application.mailbox.cidrs[%d]", i),
+				"%s is wider than /%d and stays closed: name the addresses of the mail server", c, limit)
+			continue
+		}
+		narrow = append(narrow, c)
+	}
+	cidrs := subtract(narrow, r.closed)
 	if len(cidrs) == 0 {
 		p.find(v1alpha1.SeverityWarning, CodeEndpointSubtracted, "spec.application.mailbox.cidrs",
-			"the mailbox stays closed: its cidrs lie in networks of disabled channels or in metadata ranges")
+			"the mailbox stays closed: its cidrs are too wide, lie in networks of disabled channels or in metadata ranges")
 		return
 	}
 	r.mailbox = &opening{name: string(m.Host), rules: []openRule{{cidrs: cidrs, ports: []v1alpha1.Port{{Port: m.Port, Protocol: "TCP"}}}}}

@@ -135,6 +135,8 @@ func TestMailboxIsNoWayAroundADisabledChannel(t *testing.T) {
 		{"enabled", cidrs("192.0.2.0/24"), nil, "192.0.2.0/24", false},
 		{"disabled, in part", cidrs("192.0.2.0/24"), []v1alpha1.Name{"sms"}, "192.0.2.128/25", false},
 		{"disabled, all of it", cidrs("192.0.2.1/32"), []v1alpha1.Name{"sms"}, "192.0.2.200/32", true},
+		{"too wide, in part", cidrs("0.0.0.0/0", "198.51.100.0/24", "198.51.98.0/23", "2001:db8::/47", "2001:db8:9::/48"), nil, "192.0.2.64/26,192.0.2.200/32,198.51.100.0/24,2001:db8:9::/48", false},
+		{"too wide, all of it", cidrs("0.0.0.0/0", "::/0"), nil, "192.0.2.64/26,192.0.2.200/32", true},
 		{"metadata", cidrs("169.254.169.254/32"), nil, "192.0.2.64/26,192.0.2.200/32", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func (w *World) mayLeave(t *Tenant, from, to *Pod, p Packet) verdict {
 func (w *World) mayReach(t *Tenant, p Packet) verdict {
 	spec, profile := t.inForce(), w.profileOf(t)
 	if app := spec.Application; app != nil && app.Mailbox != nil {
-		if within(app.Mailbox.CIDRs, p.To) && p.is("TCP", app.Mailbox.Port) {
+		if within(narrow(app.Mailbox.CIDRs), p.To) && p.is("TCP", app.Mailbox.Port) {
 			return yes("the mailbox")
 		}
 	}
@@ -202,4 +202,12 @@ func isMetadata(a netip.Addr) bool {
 // within: an IPv4 address written as an IPv6 one is still that IPv4 address.
 func within(list []v1alpha1.CIDR, a netip.Addr) bool {
 	return slices.ContainsFunc(list, func(c v1alpha1.CIDR) bool { return netip.MustParsePrefix(string(c)).Contains(a.Unmap()) })
+}
+
+// narrow are the networks a mail server may answer on.
+func narrow(list []v1alpha1.CIDR) []v1alpha1.CIDR {
+	return slices.DeleteFunc(slices.Clone(list), func(c v1alpha1.CIDR) bool {
+		p := netip.MustParsePrefix(string(c))
+		return p.Bits() < 24 || p.Addr().Is6() && p.Bits() < 48
+	})
 }

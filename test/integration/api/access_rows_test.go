@@ -91,6 +91,11 @@ var applicationRows = slices.Concat([]row{
 	bad("spec.application.mailbox.cidrs", times(17, numbered("192.0.2.%d/32")), "must have at most 16 items"),
 	bad("spec.application.mailbox.cidrs", list{"192.0.2.1/32", "192.0.2.1/32"}, "Duplicate value").
 		at("spec.application.mailbox.cidrs[1]"),
+	good("spec.application.mailbox.cidrs", list{"192.0.2.0/24", "2001:db8:25::/48", "2001:db8::25/128"}),
+	bad("spec.application.mailbox.cidrs", list{"192.0.2.1/32", "192.0.2.0/23"}, "no wider than /24 (IPv4) or /48 (IPv6): narrow 192.0.2.0/23"),
+	bad("spec.application.mailbox.cidrs", list{"0.0.0.0/0"}, "narrow 0.0.0.0/0"),
+	bad("spec.application.mailbox.cidrs", list{"2001:db8:24::/47"}, "narrow 2001:db8:24::/47"),
+	bad("spec.application.mailbox.cidrs", list{"::/0"}, "narrow ::/0"),
 	bad("spec.application.mailbox.tls", "Optional", `supported values: "Required"`),
 }, missing(
 	"spec.application.hiddenFields[0].role", "spec.application.hiddenFields[0].fields", "spec.application.mailbox.host",

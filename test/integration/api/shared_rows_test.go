@@ -58,7 +58,7 @@ var shapes = []shape{
 			{text(44), "may not be more than 43 bytes"},
 		},
 		places: map[string][]string{
-			"tenant":    {"spec.ipAllowlist[0]", "spec.application.mailbox.cidrs[0]"},
+			"tenant":    {"spec.ipAllowlist[0]", "!spec.application.mailbox.cidrs[0]"},
 			"profile":   {"spec.channels[0].cidrs[0]", "spec.kubernetesAPI.cidrs[0]"},
 			"associate": {"spec.endpoints[0].cidrs[0]"},
 		},

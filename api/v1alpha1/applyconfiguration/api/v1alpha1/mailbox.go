@@ -13,7 +13,8 @@ import (
 type MailboxApplyConfiguration struct {
 	// Host name of the server, without a wildcard.
 	Host *apiv1alpha1.Host `json:"host,omitempty"`
-	// CIDRs the server answers on; egress opens to these alone.
+	// CIDRs the server answers on; egress opens to these alone. None wider than /24 (IPv4) or /48 (IPv6): what is opened
+	// to a mail server has no agreement of its own.
 	CIDRs []apiv1alpha1.CIDR `json:"cidrs,omitempty"`
 	// Port of the server, 1 to 65535.
 	Port *int32 `json:"port,omitempty"`
