@@ -58,6 +58,7 @@ type TenantReconciler struct {
 
 	lastWrites sync.Map // tenant UID -> resource version of the last status write
 	evictions  sync.Map // tenant UID -> *eviction
+	standing   sync.Map // tenant name -> what its objects open, while its spec cannot be honoured
 	doomed     sync.Map // tenant UID -> doomedKey, while it is destroyed
 	crossing   crossing // of reconciles that may use a key
 }
@@ -77,6 +78,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	t := &v1alpha1.HIPAATenant{}
 	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
 		r.Placement.forget(req.Name)
+		r.standing.Delete(req.Name)
 		forgetKeys(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -150,6 +152,15 @@ func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, 
 		}
 		d.facts.Keysets, d.facts.KeyRegion = d.keys.keysets, d.keys.abroad
 		d.plan = compile.Compile(t, d.facts)
+		r.standing.Delete(t.Name)
+	} else {
+		if d.facts.Standing, err = r.readStanding(ctx, t, facts); err != nil {
+			return decision{}, fmt.Errorf("reading what stands: %w", err)
+		}
+		d.plan = compile.Compile(t, d.facts)
+		if d.plan.Closes() && from == cached {
+			return r.decide(ctx, t, live) // caches lag behind each other: nothing is given up on their word
+		}
 	}
 	d.inputs = status.Inputs{
 		Tenant: t, Plan: d.plan, Live: facts.Namespaces, Keys: d.keys.status,
@@ -161,7 +172,7 @@ func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, 
 // act remembers what it is about to write, writes it, and removes what is no longer wanted once all of it stands.
 func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *decision) error {
 	d.inputs.Applied = nil
-	if !d.plan.Writable() {
+	if !d.plan.Writable() && !d.plan.Narrows() {
 		return nil
 	}
 	remembered := union(t.Status.Inventory, d.plan.Refs())

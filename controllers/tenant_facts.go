@@ -18,7 +18,7 @@ type source int
 
 const (
 	cached source = iota // from the cache; from the API server only where the cache cannot know
-	live                 // from the API server
+	live                 // from the API server, and so are profile and associates
 )
 
 // readFacts reads everything a plan depends on but the keysets.
@@ -31,8 +31,12 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 		OperatorNamespace: r.OperatorNamespace,
 		Now:               r.Clock.Now(),
 	}
+	agreements := client.Reader(r.Client)
+	if from == live {
+		agreements = r.Live
+	}
 	profile := &v1alpha1.HIPAAProfile{}
-	switch err := r.Client.Get(ctx, client.ObjectKey{Name: compile.ProfileName(t)}, profile); {
+	switch err := agreements.Get(ctx, client.ObjectKey{Name: compile.ProfileName(t)}, profile); {
 	case err == nil:
 		f.Profile = profile
 	case !apierrors.IsNotFound(err):
@@ -46,7 +50,7 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 		f.SharedNamespaces = append(f.SharedNamespaces, compile.SharedNamespaces(&profiles.Items[i])...)
 	}
 	var associates v1alpha1.BusinessAssociateList
-	if err := r.Client.List(ctx, &associates, client.UnsafeDisableDeepCopy); err != nil {
+	if err := agreements.List(ctx, &associates, client.UnsafeDisableDeepCopy); err != nil {
 		return f, err
 	}
 	f.Associates = byName(associates.Items)

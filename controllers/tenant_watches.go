@@ -109,7 +109,7 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 			r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
 		}
 	}
-	if repaired := d.repaired(); drifted(t, d) && len(repaired) > 0 {
+	if repaired := d.repaired(); !d.plan.Narrows() && drifted(t, d) && len(repaired) > 0 {
 		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "DriftRepaired", "Reconcile",
 			"brought back in line: %s", describe(repaired))
 	}

@@ -64,7 +64,7 @@ const (
 	ReasonProgressing = "Progressing"
 	// ReasonWaiting: an object or service the tenant needs is missing; the operator resumes by itself.
 	ReasonWaiting = "Waiting"
-	// ReasonInvalid: the spec cannot be honoured; findings say why; what was enforced before stays.
+	// ReasonInvalid: the spec cannot be honoured; findings say why; what was enforced before stays, as far as it is still permitted.
 	ReasonInvalid = "Invalid"
 	// ReasonFailed: the last attempt ended with an error; it is retried.
 	ReasonFailed = "Failed"

@@ -102,6 +102,7 @@ const (
 	PolicyAllowAssociates = "hipaa-allow-associates"
 	PolicyAllowMailbox    = "hipaa-allow-mailbox"
 	PolicyAllowAPI        = "hipaa-allow-kubernetes-api"
+	PolicyAllowPrefix     = "hipaa-allow-" // of every policy that opens something
 	SecretKeyset          = "hipaa-keyset"
 	ConfigMapConfig       = "hipaa-config"
 	QuotaName             = "hipaa-quota"

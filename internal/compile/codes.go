@@ -48,6 +48,8 @@ const (
 	CodeEndpointSubtracted = "EndpointSubtracted"
 	// CodeMailboxTooWide: a network of the mailbox is wider than a mail server needs; it stays closed.
 	CodeMailboxTooWide = "MailboxTooWide"
+	// CodeKeptMeanwhile: the spec cannot be honoured; what of the former one still stands.
+	CodeKeptMeanwhile = "KeptMeanwhile"
 	// CodeSubjectOutsideTenant: a role names a service account of a namespace that is not the tenant's.
 	CodeSubjectOutsideTenant = "SubjectOutsideTenant"
 	// CodeGrantExpired: a role grant has expired and is not bound.

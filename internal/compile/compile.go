@@ -13,13 +13,15 @@ func Check(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 	return p
 }
 
-// Compile decides what a tenant becomes. When the spec cannot be honoured or a fact is missing the plan writes nothing
-// and keeps everything, so what was enforced before stays.
+// Compile decides what a tenant becomes. When the spec cannot be honoured or a fact is missing, what was enforced before
+// stays, less what is no longer permitted: see tighten.
 func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 	r, p := decide(t, f)
 	if p.Writable() {
 		r.compile(f, p)
 		r.planEvictions(f, p)
+	} else {
+		r.tighten(f, p)
 	}
 	return p.settle()
 }
@@ -33,7 +35,7 @@ func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 	judgeAtRest(t, f, p)
 	if f.Profile == nil {
 		p.wait("HIPAAProfile %s", ProfileName(t))
-		return nil, p
+		return &resolved{tenant: t}, p
 	}
 	r := resolve(t, f, p)
 	r.checkNamespaces(f, p)

@@ -24,6 +24,8 @@ type Facts struct {
 	Namespaces map[string]Namespace
 	// Strangers are what others made in the tenant's namespaces, by namespace.
 	Strangers map[string]Strangers
+	// Standing is what the operator's own objects open, by namespace: needed only where the spec cannot be honoured.
+	Standing map[string]Standing
 	// Nodes, and the regions they are in; nil when nodes were not read.
 	Nodes *Survey
 	// AtRest is how the API servers store Secrets; nil when that was not observed (yet).

@@ -24,6 +24,7 @@ type story struct {
 	Facts      struct {
 		Namespaces          map[string]Namespace `json:"namespaces"`
 		Strangers           map[string]Strangers `json:"strangers"`
+		Standing            map[string]Standing  `json:"standing"`
 		ReadyNodes          map[string]int       `json:"readyNodes"`
 		Nodes               []storyNode          `json:"nodes"`
 		Pods                []Pod                `json:"pods"`
@@ -47,6 +48,7 @@ type outcome struct {
 	Waiting   []string                 `json:"waiting,omitempty"`
 	Findings  []v1alpha1.Finding       `json:"findings,omitempty"`
 	Effective *v1alpha1.Effective      `json:"effective,omitempty"`
+	Remaining *v1alpha1.Effective      `json:"remaining,omitempty"`
 	Agreement string                   `json:"agreement,omitempty"`
 	Next      string                   `json:"next,omitempty"`
 	Gates     map[string]v1alpha1.Gate `json:"gates,omitempty"`
@@ -108,7 +110,8 @@ func read(t *testing.T, path string) story {
 func (s story) facts() Facts {
 	f := Facts{
 		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, Strangers: s.Facts.Strangers,
-		Nodes: s.nodes(), Pods: s.Facts.Pods, Volumes: s.Facts.Volumes,
+		Standing: s.Facts.Standing,
+		Nodes:    s.nodes(), Pods: s.Facts.Pods, Volumes: s.Facts.Volumes,
 		Keysets: map[string]Keyset{}, AdmissionEnforced: !s.Facts.AdmissionNotInForce,
 		OperatorNamespace: v1alpha1.OperatorNamespace, Now: s.Facts.Now,
 	}
@@ -145,7 +148,7 @@ func render(t *testing.T, s story) []byte {
 }
 
 func summary(p *Plan) outcome {
-	o := outcome{Waiting: p.Waiting, Findings: p.Findings, Effective: p.Effective, Agreement: p.Agreement.Reason, Gates: p.Gates}
+	o := outcome{Waiting: p.Waiting, Findings: p.Findings, Effective: p.Effective, Remaining: p.Kept, Agreement: p.Agreement.Reason, Gates: p.Gates}
 	if !p.Next.IsZero() {
 		o.Next = p.Next.Format(time.RFC3339)
 	}

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
+	acnet "k8s.io/client-go/applyconfigurations/networking/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
@@ -79,6 +81,19 @@ func refOf(config any) v1alpha1.ObjectRef {
 		ref.Kind += "." + group
 	}
 	return ref
+}
+
+// specOf is what the API server keeps of a policy.
+func specOf(config *acnet.NetworkPolicyApplyConfiguration) networkingv1.NetworkPolicySpec {
+	text, err := json.Marshal(config.Spec)
+	if err != nil {
+		panic(fmt.Sprintf("a policy that cannot be encoded: %v", err))
+	}
+	var spec networkingv1.NetworkPolicySpec
+	if err := json.Unmarshal(text, &spec); err != nil {
+		panic(fmt.Sprintf("a policy that is none: %v", err))
+	}
+	return spec
 }
 
 // unmarshalStrict refuses keys the type does not know, and anything behind the document.

@@ -58,7 +58,11 @@ func (r *resolved) checkPosing(name string, f Facts, p *Plan) {
 }
 
 func (r *resolved) reserved(f Facts) []string {
-	return slices.Concat([]string{f.OperatorNamespace}, SharedNamespaces(r.profile), f.SharedNamespaces)
+	names := append([]string{f.OperatorNamespace}, f.SharedNamespaces...)
+	if r.profile != nil {
+		names = append(names, SharedNamespaces(r.profile)...)
+	}
+	return names
 }
 
 // SharedNamespaces are those of a profile's resolvers and gateways. Its tenants' pods talk to what runs there, so no tenant
@@ -109,13 +113,7 @@ func (r *resolved) namespace(name string, f Facts, config configDocument, p *Pla
 
 // gate is what the last wave writes. Without a keyset or without the admission policies it never gets wider than it is.
 func (r *resolved) gate(name string, current v1alpha1.Gate, f Facts, p *Plan) v1alpha1.Gate {
-	due := v1alpha1.GateOpen
-	switch r.lapse {
-	case v1alpha1.LapseFreeze:
-		due = v1alpha1.GateFrozen
-	case v1alpha1.LapseIsolate:
-		due = v1alpha1.GateQuarantined
-	}
+	due := r.dueGate()
 	_, keyed := f.Keysets[name]
 	held := narrower(current, due)
 	if !keyed && due == v1alpha1.GateOpen {
@@ -125,6 +123,17 @@ func (r *resolved) gate(name string, current v1alpha1.Gate, f Facts, p *Plan) v1
 		return held
 	}
 	return due
+}
+
+// dueGate is what the agreement permits.
+func (r *resolved) dueGate() v1alpha1.Gate {
+	switch r.lapse {
+	case v1alpha1.LapseFreeze:
+		return v1alpha1.GateFrozen
+	case v1alpha1.LapseIsolate:
+		return v1alpha1.GateQuarantined
+	}
+	return v1alpha1.GateOpen
 }
 
 // openness orders gates.

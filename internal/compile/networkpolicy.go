@@ -26,7 +26,11 @@ func denyPolicy(tenant, namespace, name string) *acnet.NetworkPolicyApplyConfigu
 }
 
 func writePolicy(w Wave, config *acnet.NetworkPolicyApplyConfiguration, p *Plan) {
-	p.write(w, v1alpha1.ObjectRef{Kind: kindNetworkPolicy, Namespace: *config.Namespace, Name: *config.Name}, config)
+	p.write(w, policyIn(*config.Namespace, *config.Name), config)
+}
+
+func policyIn(namespace, name string) v1alpha1.ObjectRef {
+	return v1alpha1.ObjectRef{Kind: kindNetworkPolicy, Namespace: namespace, Name: name}
 }
 
 // isolated says that a lapse closes all traffic but DNS.
@@ -60,8 +64,16 @@ func policyPorts(ports []v1alpha1.Port) []*acnet.NetworkPolicyPortApplyConfigura
 	return out
 }
 
-// openTo writes a policy with one egress rule for each set of networks; none where nothing is opened.
+// openTo writes a policy that opens networks; none where nothing is opened.
 func (r *resolved) openTo(namespace, name string, openings []opening, p *Plan) {
+	config := r.egressPolicy(namespace, name, openings)
+	if len(config.Spec.Egress) > 0 && !r.isolated() {
+		writePolicy(WaveAllow, config, p)
+	}
+}
+
+// egressPolicy has one rule for each set of networks.
+func (r *resolved) egressPolicy(namespace, name string, openings []opening) *acnet.NetworkPolicyApplyConfiguration {
 	config := r.policy(namespace, name)
 	for _, o := range openings {
 		for _, rule := range o.rules {
@@ -69,7 +81,5 @@ func (r *resolved) openTo(namespace, name string, openings []opening, p *Plan) {
 				WithTo(peerBlocks(rule.cidrs)...).WithPorts(policyPorts(rule.ports)...))
 		}
 	}
-	if len(config.Spec.Egress) > 0 && !r.isolated() {
-		writePolicy(WaveAllow, config, p)
-	}
+	return config
 }

@@ -57,6 +57,9 @@ type Plan struct {
 	Serving []Unwanted
 	// Evict names the pods of both that are to be evicted once the plan stands, each of them once.
 	Evict []Unwanted
+	// Kept is what is left of the resolved spec that stands, where the present one cannot be honoured; nil when nothing was
+	// resolved before.
+	Kept *v1alpha1.Effective
 	// Next is when the passing of time alone can change the plan; zero when it cannot.
 	Next time.Time
 
@@ -65,6 +68,9 @@ type Plan struct {
 	births map[v1alpha1.ObjectRef]bool
 	held   []Held
 	left   map[string]string // namespace/claim -> volume outside the regions
+
+	narrows bool // the spec cannot be honoured, and the tenant has namespaces
+	closes  bool // something that stands is given up or narrowed
 }
 
 func newPlan() *Plan {
@@ -104,6 +110,19 @@ func (p *Plan) Invalid() bool {
 
 // Writable says that the plan may be applied.
 func (p *Plan) Writable() bool { return !p.Invalid() && p.Effective != nil }
+
+// Narrows says that the spec cannot be honoured, and that the plan may be applied all the same: it leaves of what stands what
+// is still permitted.
+func (p *Plan) Narrows() bool { return p.narrows }
+
+// Closes says that a plan that narrows gives something up, so that the facts it is made from had better be true.
+func (p *Plan) Closes() bool { return p.closes }
+
+// drop gives up an object that opens something.
+func (p *Plan) drop(ref v1alpha1.ObjectRef) {
+	p.closes = p.closes || p.refs[ref]
+	delete(p.refs, ref)
+}
 
 func (p *Plan) write(w Wave, ref v1alpha1.ObjectRef, config runtime.ApplyConfiguration) {
 	p.waves[w] = append(p.waves[w], config)

@@ -42,6 +42,7 @@ func TestPlansOfRandomWorlds(t *testing.T) {
 	for what, least := range map[string]int{
 		"invalid": 500, "waiting": 100, "written": 600, "lapsed": 40, "retained": 120, "terminating": 5, "associates open": 60,
 		"mailbox open": 60, "closed networks": 150, "isolated": 40, "held back": 150,
+		"closed": 200, "facts narrowed": 200, "egress narrowed": 8, "mailbox narrowed": 8, "grants narrowed": 20, "isolated meanwhile": 20, "frozen meanwhile": 8,
 	} {
 		if seen[what] < least {
 			t.Errorf("only %d of %d worlds are %s, want at least %d: the generator no longer makes what this test is for", seen[what], worlds, what, least)
@@ -84,11 +85,11 @@ func checkWorld(t *testing.T, data []byte) []string {
 	w.checkObjects(t, retirement)
 	w.checkRetained(t, retirement)
 	if p.Invalid() || len(p.Waiting) > 0 {
-		w.checkNothingWritten(t, p)
+		kinds := w.checkNarrowed(t, p)
 		if p.Invalid() {
-			return []string{"invalid"}
+			return append(kinds, "invalid")
 		}
-		return []string{"waiting"}
+		return append(kinds, "waiting")
 	}
 	w.checkObjects(t, p)
 	w.checkNamespaces(t, p)
@@ -126,24 +127,6 @@ func encoded(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// checkNothingWritten: a plan that stands in its own way writes nothing and forgets nothing.
-func (w world) checkNothingWritten(t *testing.T, p *Plan) {
-	t.Helper()
-	for i, wave := range p.Waves() {
-		if len(wave) > 0 {
-			t.Errorf("a plan that is invalid (%v) or waits (%v) writes %d objects in wave %d", p.Findings, p.Waiting, len(wave), i)
-		}
-	}
-	if p.Writable() || p.Effective != nil || len(p.Gates) > 0 {
-		t.Errorf("a plan that writes nothing says writable %t, effective %v, gates %v", p.Writable(), p.Effective, p.Gates)
-	}
-	for _, ref := range w.tenant.Status.Inventory {
-		if !p.Owns(ref) {
-			t.Errorf("a plan that writes nothing gives up %v", ref)
-		}
-	}
 }
 
 // checkObjects looks at every object by itself: whose namespace it is in, and what it opens.

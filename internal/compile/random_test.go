@@ -3,7 +3,9 @@ package compile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -71,7 +73,7 @@ type world struct {
 func newWorld(bytes []byte) world {
 	d := &dice{bytes}
 	w := world{tenant: d.tenant(), facts: Facts{
-		Profile: d.profile(), Associates: d.associates(), Namespaces: map[string]Namespace{}, Keysets: map[string]Keyset{},
+		Profile: d.profile(), Associates: d.associates(), Namespaces: map[string]Namespace{}, Keysets: map[string]Keyset{}, Standing: map[string]Standing{},
 		AdmissionEnforced: !d.rarely(8), OperatorNamespace: v1alpha1.OperatorNamespace, Now: noon,
 	}}
 	if d.rarely(30) {
@@ -219,7 +221,55 @@ func (d *dice) history(w world) {
 			status.Inventory = append(status.Inventory, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name}, keysetRef(name),
 				v1alpha1.ObjectRef{Kind: kindNetworkPolicy, Namespace: name, Name: v1alpha1.PolicyDefaultDeny},
 				v1alpha1.ObjectRef{Kind: kindNetworkPolicy, Namespace: name, Name: v1alpha1.PolicyAllowMailbox})
+			d.openings(name, w)
 		}
+	}
+	if d.rarely(2) {
+		status.Effective = &v1alpha1.Effective{
+			Regions:            some(d, 2, fixture.Region, fixture.FailoverRegion, "eu-west-1"),
+			BusinessAssociates: some(d, 3, "aws", "clearing", "texter", "loop-a"),
+		}
+	}
+}
+
+// openings are what the operator opened in a namespace while the spec could be honoured.
+func (d *dice) openings(name string, w world) {
+	s := NewStanding()
+	remember := func(kind, object string) v1alpha1.ObjectRef {
+		ref := v1alpha1.ObjectRef{Kind: kind, Namespace: name, Name: object}
+		if !slices.Contains(w.tenant.Status.Inventory, ref) {
+			w.tenant.Status.Inventory = append(w.tenant.Status.Inventory, ref)
+		}
+		return ref
+	}
+	r := &resolved{tenant: w.tenant}
+	remember(kindNetworkPolicy, v1alpha1.PolicyAllowTenant)
+	remember(kindNetworkPolicy, v1alpha1.PolicyAllowDNS)
+	for _, policy := range ofAgreements {
+		if d.rarely(3) {
+			continue
+		}
+		var rules []openRule
+		for range 1 + d.roll(2) {
+			cidrs := subtract(append(some(d, 2, someCIDRs[:5]...), someCIDRs[d.roll(3)]), nil)
+			rules = append(rules, openRule{cidrs: cidrs, ports: append(some(d, 2, somePorts[1:]...), somePorts[0])})
+		}
+		s.Versions[remember(kindNetworkPolicy, policy)] = "12"
+		s.Policies[policy] = specOf(r.egressPolicy(name, policy, []opening{{rules: rules}}))
+	}
+	for _, role := range some(d, 2, allRoles...) {
+		binding := bindingName(role)
+		s.Versions[remember(kindRoleBinding, binding)] = "13"
+		s.Subjects[binding] = append(some(d, 1, rbacv1.Subject{Kind: "Group", APIGroup: rbacv1.GroupName, Name: "acme-devs"}),
+			rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "dana"}, rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "left"})
+	}
+	w.facts.Standing[name] = s
+	if n := w.facts.Namespaces[name]; n.Facts != nil {
+		n.Facts[v1alpha1.AnnotationRegions] = strings.Join(some(d, 2, fixture.Region, fixture.FailoverRegion, "eu-west-1"), ",")
+		n.Facts[v1alpha1.AnnotationEgress] = strings.Join(subtract(some(d, 3, someCIDRs[:6]...), nil), ",")
+		n.Facts[v1alpha1.AnnotationIPAllowlist] = fixture.Allowlist
+		n.Facts[v1alpha1.AnnotationDisabledChannels] = pick(d, "", "sms", "fax,sms")
+		n.Facts[v1alpha1.AnnotationDisabledPorts] = pick(d, "", "TCP/2775")
 	}
 }
 

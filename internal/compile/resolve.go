@@ -67,12 +67,6 @@ func resolve(t *v1alpha1.HIPAATenant, f Facts, p *Plan) *resolved {
 // effective leaves no required list nil: the API server refuses a status with null in its place, and the tenant would go on
 // saying what it said before.
 func (r *resolved) effective() *v1alpha1.Effective {
-	var associates []string
-	for _, a := range r.associates {
-		if len(a.rules) > 0 {
-			associates = append(associates, a.name)
-		}
-	}
 	return &v1alpha1.Effective{
 		Profile:            r.profile.Name,
 		Regions:            append([]string{}, r.regions...),
@@ -80,11 +74,22 @@ func (r *resolved) effective() *v1alpha1.Effective {
 		DisabledChannels:   r.channels,
 		IPAllowlist:        append([]string{}, r.allowlist...),
 		StorageClasses:     r.classes,
-		BusinessAssociates: associates,
+		BusinessAssociates: r.effectiveAssociates(),
 		RotationPeriod:     formatDuration(r.rotation),
 		PodSecurity:        r.level,
 		DeletionPolicy:     cmp.Or(r.tenant.Spec.DeletionPolicy, v1alpha1.DeletionRetain),
 	}
+}
+
+// effectiveAssociates are those that egress is open to.
+func (r *resolved) effectiveAssociates() []string {
+	var names []string
+	for _, a := range r.associates {
+		if len(a.rules) > 0 {
+			names = append(names, a.name)
+		}
+	}
+	return names
 }
 
 func (r *resolved) resolveSession(p *Plan) {

@@ -25,12 +25,25 @@ func (r *resolved) resolveAgreement(f Facts, p *Plan) {
 	case p.Agreement.Reason == v1alpha1.ReasonIncomplete:
 		p.find(v1alpha1.SeverityError, CodeBAAIncomplete, "spec.baa.signatures",
 			"%s: both CoveredEntity and BusinessAssociate must have signed before anything is provisioned", p.Agreement.Message)
+		r.lapsed(rules, f, p)
 	case !provisioned(r.tenant, f):
 		p.find(v1alpha1.SeverityError, CodeBAALapsed, "spec.baa", "the agreement %s: nothing is provisioned without one in force", p.Agreement.Message)
 	default:
-		r.setLapse(rules)
-		p.find(v1alpha1.SeverityWarning, CodeBAALapsed, "spec.baa", "the agreement %s; the profile's baa.onLapse is %s", p.Agreement.Message, r.lapse)
+		r.lapsed(rules, f, p)
 	}
+}
+
+// lapsed does to a provisioned tenant what the profile says about an agreement that is not in force.
+func (r *resolved) lapsed(rules v1alpha1.BAARules, f Facts, p *Plan) {
+	if !provisioned(r.tenant, f) {
+		return
+	}
+	r.setLapse(rules)
+	state := p.Agreement.Message
+	if p.Agreement.Reason == v1alpha1.ReasonIncomplete {
+		state = "is not in force: " + state
+	}
+	p.find(v1alpha1.SeverityWarning, CodeBAALapsed, "spec.baa", "the agreement %s; the profile's baa.onLapse is %s", state, r.lapse)
 }
 
 func (r *resolved) setLapse(rules v1alpha1.BAARules) {
@@ -53,15 +66,8 @@ func (r *resolved) warnOfExpiry(rules v1alpha1.BAARules, now time.Time, p *Plan)
 	}
 }
 
-// provisioned says whether the tenant has a namespace already.
-func provisioned(t *v1alpha1.HIPAATenant, f Facts) bool {
-	for _, n := range f.Namespaces {
-		if n.Tenant() == t.Name && n.TenantUID() == t.UID {
-			return true
-		}
-	}
-	return false
-}
+// provisioned says whether the tenant has a namespace already, be it one whose labels were stripped.
+func provisioned(t *v1alpha1.HIPAATenant, f Facts) bool { return len(Owned(t, f)) > 0 }
 
 func (r *resolved) resolveRegions(f Facts, p *Plan) {
 	asked := append([]v1alpha1.Region{r.tenant.Spec.Region}, r.tenant.Spec.FailoverRegions...)
@@ -86,17 +92,11 @@ func (r *resolved) resolveRegions(f Facts, p *Plan) {
 // regionInForce says whether the agreement with the region's provider holds. Where it lapsed the region takes no new
 // pods; when it is the tenant's own region, what the profile says about a lapse applies as well.
 func (r *resolved) regionInForce(region v1alpha1.EligibleRegion, path string, f Facts, p *Plan) bool {
-	if region.BusinessAssociate == "" {
-		return true
-	}
 	name := string(region.BusinessAssociate)
-	a, found := f.Associates[name]
-	if !found {
+	if _, found := f.Associates[name]; !found && name != "" {
 		p.wait("BusinessAssociate %s, which vouches for region %s in profile %s", name, region.Name, r.profile.Name)
-		return false
 	}
-	v := JudgeAssociate(a, f.Associates, f.Now)
-	p.wake(f.Now, v.Next)
+	v := r.provided(region, f, p)
 	if v.InForce {
 		return true
 	}
@@ -110,6 +110,21 @@ func (r *resolved) regionInForce(region v1alpha1.EligibleRegion, path string, f 
 		r.setLapse(rules)
 	}
 	return false
+}
+
+// provided is the verdict on the agreement with a region's provider. A region that names none needs none.
+func (r *resolved) provided(region v1alpha1.EligibleRegion, f Facts, p *Plan) Verdict {
+	name := string(region.BusinessAssociate)
+	if name == "" {
+		return Verdict{InForce: true}
+	}
+	a, found := f.Associates[name]
+	if !found {
+		return Verdict{Reason: v1alpha1.ReasonIncomplete, Message: "there is no BusinessAssociate " + name}
+	}
+	v := JudgeAssociate(a, f.Associates, f.Now)
+	p.wake(f.Now, v.Next)
+	return v
 }
 
 func (r *resolved) warnWithoutNodes(region, path string, f Facts, p *Plan) {

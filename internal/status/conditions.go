@@ -85,7 +85,7 @@ func placementEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition
 			return condition(kind, no, outside.reason, f.Message)
 		}
 	}
-	if in.Plan.Effective == nil || in.Applied == nil {
+	if !in.Plan.Writable() || in.Applied == nil {
 		return placedAsBefore(in)
 	}
 	if f, found := finding(in.Plan, compile.CodeRegionWithoutNodes); found {
@@ -99,6 +99,9 @@ func placementEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition
 func placedAsBefore(in Inputs) metav1.Condition {
 	const kind = v1alpha1.ConditionPlacementEnforced
 	was := meta.FindStatusCondition(in.Tenant.Status.Conditions, kind)
+	if was != nil && was.Status == yes && in.Plan.Kept != nil && in.Applied.clean() {
+		return condition(kind, yes, v1alpha1.ReasonEnforced, "new pods are let into "+orNowhere(in.Plan.Kept.Regions))
+	}
 	outside := []string{v1alpha1.ReasonPodsMisplaced, v1alpha1.ReasonVolumesOutsideRegions}
 	if was == nil || !slices.Contains(outside, was.Reason) || in.Plan.Agreement.Reason == "" {
 		return kept(in, kind)
@@ -111,7 +114,7 @@ func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	if c, failed := failure(in, kind, "NetworkPolicy.networking.k8s.io"); failed {
 		return c
 	}
-	if !in.Applied.clean() {
+	if !in.honoured() {
 		return kept(in, kind)
 	}
 	if f, found := finding(in.Plan, compile.CodeNetworkPolicyTooWide); found {
@@ -147,7 +150,7 @@ func standing(in Inputs, kind, object, message string) metav1.Condition {
 	if c, failed := failure(in, kind, object); failed {
 		return c
 	}
-	if !in.Applied.clean() {
+	if !in.honoured() {
 		return kept(in, kind)
 	}
 	return condition(kind, yes, v1alpha1.ReasonEnforced, message)

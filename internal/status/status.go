@@ -63,14 +63,20 @@ type Applied struct {
 // clean says that every object of the plan stands.
 func (a *Applied) clean() bool { return a != nil && len(a.Failed) == 0 }
 
+// honoured says that the spec was resolved and that all of it stands. What was applied may also be a plan that only narrows.
+func (in Inputs) honoured() bool { return in.Plan.Writable() && in.Applied.clean() }
+
 // Compute is the status to write.
 func Compute(in Inputs) v1alpha1.HIPAATenantStatus {
 	s := *in.Tenant.Status.DeepCopy()
 	s.ObservedGeneration = in.Tenant.Generation
 	s.Inventory = in.Inventory
 	s.Findings = in.Plan.Findings
-	if in.Plan.Effective != nil && in.Applied.clean() {
+	switch {
+	case in.honoured():
 		s.Effective = in.Plan.Effective
+	case in.Plan.Kept != nil && in.Applied.clean():
+		s.Effective = in.Plan.Kept
 	}
 	if in.Keys.Statuses != nil {
 		s.FormerKeys = formerKeys(in.Tenant.Status, in.Keys.Statuses)

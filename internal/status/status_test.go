@@ -275,6 +275,20 @@ func TestConditions(t *testing.T) {
 			},
 			[]string{"Ready=False/Invalid", "NamespacesReady=True/Enforced", "NetworkIsolated=Unknown/PolicyWritten", "AccessBound=True/Enforced"},
 		},
+		"invalid, and only narrowed: it vouches for nothing that was not so before": {
+			func(in *Inputs) {
+				before := ready()
+				failed("RoleBinding.rbac.authorization.k8s.io")(&before)
+				in.Tenant.Status = Compute(before)
+				in.Plan.Effective, in.Plan.Kept = nil, &v1alpha1.Effective{Regions: []string{"us-east-1"}}
+				in.Plan.Gates["acme"] = v1alpha1.GateFrozen
+				found(v1alpha1.SeverityError, compile.CodeRegionNotEligible)(in)
+			},
+			[]string{
+				"Ready=False/Invalid", "Stalled=True/Invalid", "AccessBound=False/Failed", "ConfigDelivered=False/NotProvisioned",
+				"PlacementEnforced=True/Enforced", "NamespacesReady=False/Frozen",
+			},
+		},
 		"profile missing": {
 			func(in *Inputs) { *in.Plan = compile.Plan{Waiting: []string{"HIPAAProfile default"}}; in.Applied = nil },
 			[]string{"Ready=False/Waiting", "Reconciling=True/Waiting", "Stalled=", "BAAInForce=Unknown/Waiting"},
@@ -365,6 +379,16 @@ func TestEffectiveIsWhatWasApplied(t *testing.T) {
 	failed("Secret")(&in)
 	if got := Compute(in).Effective; got.Profile != "old" {
 		t.Errorf("effective %+v after a failed apply, want the old one", got)
+	}
+	in = ready()
+	in.Tenant.Status = Compute(in)
+	in.Plan.Kept, in.Plan.Effective = &v1alpha1.Effective{Regions: []string{"us-west-2"}}, nil
+	after := Compute(in)
+	if got := after.Effective.Regions; len(got) != 1 || got[0] != "us-west-2" {
+		t.Errorf("effective regions %v after a plan that narrows, want what is left", got)
+	}
+	if c := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionPlacementEnforced); c.Message != "new pods are let into us-west-2" {
+		t.Errorf("PlacementEnforced says %q", c.Message)
 	}
 	in = ready()
 	in.Tenant.Status.Keys = []v1alpha1.KeyStatus{{Name: "kept"}}
