@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -189,5 +191,41 @@ func TestWhatIsNoLongerWantedIsRemoved(t *testing.T) {
 	delete(s.fail, "delete RoleBinding acme/hipaa-auditor")
 	if got = run(t, r, s); remembered(got) || reasonOf(got, v1alpha1.ConditionReady) != "True/Ready" {
 		t.Errorf("inventory %v, Ready %s", got.Status.Inventory, reasonOf(got, v1alpha1.ConditionReady))
+	}
+}
+
+// TestAGrantEndsByItself: at its date, without a change of the spec. Those that go on keep their binding, and it is told as what
+// it is.
+func TestAGrantEndsByItself(t *testing.T) {
+	group := func(name string) []v1alpha1.Subject { return []v1alpha1.Subject{{Kind: "Group", Name: name}} }
+	s := newStore(t, defaultProfile(), tenant(func(h *v1alpha1.HIPAATenant) {
+		h.Spec.Roles = []v1alpha1.RoleGrant{
+			{Role: "Developer", Subjects: group("devs")}, {Role: "Developer", Subjects: group("interns"), ExpiresOn: "2026-11-23"},
+			{Role: "Auditor", Subjects: group("auditors"), ExpiresOn: "2026-11-23"},
+		}
+	}))
+	r, _ := keyed(s)
+	clock := r.Clock.(*clocktesting.FakePassiveClock)
+	recorder := r.Recorder.(*events.FakeRecorder)
+	run(t, r, s)
+	end := v1alpha1.Date("2026-11-23").Time()
+	clock.SetTime(end.Add(-time.Second))
+	result, err := r.Reconcile(t.Context(), requestFor("acme"))
+	if err != nil || result.RequeueAfter > time.Second || !exists(t, s, "acme", "hipaa-auditor", &rbacv1.RoleBinding{}) {
+		t.Errorf("a second before the end: looked at again after %s, %v; want the bindings to stand until then", result.RequeueAfter, err)
+	}
+	told(recorder)
+	clock.SetTime(end)
+	run(t, r, s)
+	developers := fetch(t, s, "acme", "hipaa-developer", &rbacv1.RoleBinding{})
+	if len(developers.Subjects) != 1 || developers.Subjects[0].Name != "devs" || exists(t, s, "acme", "hipaa-auditor", &rbacv1.RoleBinding{}) {
+		t.Errorf("at the end: developers %v; want those without an end, and no auditors", developers.Subjects)
+	}
+	want := []string{
+		"Normal GrantExpired spec.roles[1]: the grant of Developer expired on 2026-11-23 and is not bound",
+		"Normal GrantExpired spec.roles[2]: the grant of Auditor expired on 2026-11-23 and is not bound",
+	}
+	if diff := cmp.Diff(want, told(recorder)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }

@@ -109,6 +109,11 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 			r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
 		}
 	}
+	for _, f := range d.plan.Findings {
+		if f.Code == compile.CodeGrantExpired && !slices.Contains(d.before.Findings, f) {
+			r.Recorder.Eventf(t, nil, corev1.EventTypeNormal, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
+		}
+	}
 	if repaired := d.repaired(); !d.plan.Narrows() && drifted(t, d) && len(repaired) > 0 {
 		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "DriftRepaired", "Reconcile",
 			"brought back in line: %s", describe(repaired))
@@ -125,13 +130,20 @@ func (d decision) repaired() []v1alpha1.ObjectRef {
 	})
 }
 
-// drifted says that what was written was not asked for by a new spec or profile, and is not the rest of an attempt that
-// did not finish.
+// drifted says that what was written was not asked for by a new spec or profile, nor by a date that passed, and is not the rest
+// of an attempt that did not finish.
 func drifted(t *v1alpha1.HIPAATenant, d decision) bool {
 	ready := meta.FindStatusCondition(d.before.Conditions, v1alpha1.ConditionReady)
 	unfinished := []string{v1alpha1.ReasonProgressing, v1alpha1.ReasonFailed, v1alpha1.ReasonWaiting, v1alpha1.ReasonSuspended}
 	return d.before.ObservedGeneration == t.Generation && ready != nil && !slices.Contains(unfinished, ready.Reason) &&
-		equality.Semantic.DeepEqual(d.before.Effective, d.plan.Effective)
+		equality.Semantic.DeepEqual(d.before.Effective, d.plan.Effective) && slices.Equal(ofDates(d.before.Findings), ofDates(d.plan.Findings))
+}
+
+// ofDates are the findings that come and go with a date, and have objects written: a grant, an agreement or one of a vendor ends
+// or is renewed.
+func ofDates(findings []v1alpha1.Finding) []v1alpha1.Finding {
+	dated := []string{compile.CodeGrantExpired, compile.CodeBAALapsed, compile.CodeAssociateNotInForce, compile.CodeRegionProviderLapsed}
+	return slices.DeleteFunc(slices.Clone(findings), func(f v1alpha1.Finding) bool { return !slices.Contains(dated, f.Code) })
 }
 
 func describe(refs []v1alpha1.ObjectRef) string {

@@ -76,20 +76,26 @@ func TestTell(t *testing.T) {
 	warning := v1alpha1.Finding{Severity: v1alpha1.SeverityWarning, Code: "BAAExpiring", Path: "spec.baa", Message: "soon"}
 	mistake := v1alpha1.Finding{Severity: v1alpha1.SeverityError, Code: "UnknownChannel", Path: "spec.x", Message: "unknown"}
 	note := v1alpha1.Finding{Severity: v1alpha1.SeverityInfo, Code: "GrantExpired", Path: "spec.roles[0]", Message: "over"}
+	lapse := v1alpha1.Finding{Severity: v1alpha1.SeverityWarning, Code: "BAALapsed", Path: "spec.baa", Message: "ended"}
 	sound := v1alpha1.HIPAATenantStatus{ObservedGeneration: 3, Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonReady}}}
+	noticed, lapsed := sound, sound
+	noticed.Findings, lapsed.Findings = []v1alpha1.Finding{note}, []v1alpha1.Finding{lapse}
 	knowing := sound
 	knowing.Findings = []v1alpha1.Finding{warning, mistake}
 	for name, tc := range map[string]struct {
 		d    decision
 		want []string
 	}{
-		"nothing":            {decision{plan: &compile.Plan{}}, nil},
-		"new findings":       {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{mistake, warning, note}}}, []string{"Warning UnknownChannel spec.x: unknown", "Warning BAAExpiring spec.baa: soon"}},
-		"known findings":     {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{mistake, warning}}, before: knowing}, nil},
-		"drift":              {decision{plan: &compile.Plan{}, before: sound, written: refs("a")}, []string{"Warning DriftRepaired brought back in line: ConfigMap acme/a"}},
-		"a change of spec":   {decision{plan: &compile.Plan{}, written: refs("a")}, nil},
-		"nothing to repair":  {decision{plan: &compile.Plan{}, before: sound}, nil},
-		"drift and a notice": {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{note}}, before: sound, written: refs("a")}, []string{"Warning DriftRepaired brought back in line: ConfigMap acme/a"}},
+		"nothing":                          {decision{plan: &compile.Plan{}}, nil},
+		"new findings":                     {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{mistake, warning, note}}}, []string{"Warning UnknownChannel spec.x: unknown", "Warning BAAExpiring spec.baa: soon", "Normal GrantExpired spec.roles[0]: over"}},
+		"known findings":                   {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{mistake, warning}}, before: knowing}, nil},
+		"drift":                            {decision{plan: &compile.Plan{}, before: sound, written: refs("a")}, []string{"Warning DriftRepaired brought back in line: ConfigMap acme/a"}},
+		"a change of spec":                 {decision{plan: &compile.Plan{}, written: refs("a")}, nil},
+		"nothing to repair":                {decision{plan: &compile.Plan{}, before: sound}, nil},
+		"drift and a notice that is known": {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{note}}, before: noticed, written: refs("a")}, []string{"Warning DriftRepaired brought back in line: ConfigMap acme/a"}},
+		"a grant that ends is no drift":    {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{note}}, before: sound, written: refs("a")}, []string{"Normal GrantExpired spec.roles[0]: over"}},
+		"a lapse is no drift":              {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{lapse}}, before: sound, written: refs("a")}, []string{"Warning BAALapsed spec.baa: ended"}},
+		"a renewal is no drift":            {decision{plan: &compile.Plan{}, before: lapsed, written: refs("a")}, nil},
 	} {
 		r, recorder := reconciler(newStore(t))
 		r.tell(tenant(), tc.d)

@@ -217,6 +217,7 @@ type Subject struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system:')",message="names beginning with system: are not allowed: 164.312(a)(2)(i) asks for unique users, never everybody or anonymous"
+	// +kubebuilder:validation:XValidation:rule="self != '*'",message="name * is nobody in particular: 164.312(a)(2)(i) asks for unique users"
 	Name string `json:"name"`
 	// Namespace of a ServiceAccount.
 	// +optional

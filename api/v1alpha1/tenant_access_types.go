@@ -57,6 +57,15 @@ type PasswordPolicy struct {
 // +kubebuilder:validation:Enum=Developer;Operator;Auditor
 type Role string
 
+const (
+	// RoleDeveloper deploys workloads.
+	RoleDeveloper Role = "Developer"
+	// RoleOperator runs them.
+	RoleOperator Role = "Operator"
+	// RoleAuditor looks on.
+	RoleAuditor Role = "Auditor"
+)
+
 // RoleGrant binds subjects to a role in every namespace of the tenant.
 type RoleGrant struct {
 	// Role granted.

@@ -54,6 +54,10 @@ const (
 	CodeSubjectOutsideTenant = "SubjectOutsideTenant"
 	// CodeGrantExpired: a role grant has expired and is not bound.
 	CodeGrantExpired = "GrantExpired"
+	// CodeGrantedTwice: a subject holds one role by two grants; it keeps the role until the later one ends.
+	CodeGrantedTwice = "GrantedTwice"
+	// CodeAuditorActs: a subject holds the role that looks on and one that acts.
+	CodeAuditorActs = "AuditorActs"
 	// CodeNamespaceConflict: a namespace exists and may not be taken over.
 	CodeNamespaceConflict = "NamespaceConflict"
 	// CodeNamespaceReserved: a namespace belongs to the operator or to the profile's shared services.

@@ -177,30 +177,6 @@ func (r *resolved) resolveQuota() {
 	}
 }
 
-func (r *resolved) resolveRoles(f Facts, p *Plan) {
-	own := NamespaceNames(r.tenant)
-	for i, grant := range r.tenant.Spec.Roles {
-		for j, s := range grant.Subjects {
-			if s.Namespace != "" && !slices.Contains(own, string(s.Namespace)) {
-				p.find(v1alpha1.SeverityError, CodeSubjectOutsideTenant, fmt.Sprintf("spec.roles[%d].subjects[%d]", i, j),
-					"service account %s/%s is not in a namespace of the tenant: %s", s.Namespace, s.Name, strings.Join(own, ", "))
-			}
-		}
-		if grant.ExpiresOn == "" {
-			continue
-		}
-		p.wake(f.Now, grant.ExpiresOn.Time())
-		if expired(grant, f.Now) {
-			p.find(v1alpha1.SeverityInfo, CodeGrantExpired, fmt.Sprintf("spec.roles[%d]", i),
-				"the grant of %s expired on %s and is not bound", grant.Role, grant.ExpiresOn)
-		}
-	}
-}
-
-func expired(g v1alpha1.RoleGrant, now time.Time) bool {
-	return g.ExpiresOn != "" && !now.Before(g.ExpiresOn.Time())
-}
-
 func sortedPorts(ports []v1alpha1.Port) []v1alpha1.Port {
 	sorted := slices.SortedFunc(slices.Values(ports), func(a, b v1alpha1.Port) int {
 		if a.Protocol != b.Protocol {

@@ -270,6 +270,7 @@ var shapes = []shape{
 			{"system:serviceaccounts:kube-system", "names beginning with system: are not allowed"},
 			{"system:masters", "names beginning with system: are not allowed"},
 			{"system:serviceaccount:ci:deployer", "names beginning with system: are not allowed"},
+			{"*", "name * is nobody in particular"},
 		},
 		places: map[string][]string{
 			"tenant": {"spec.roles[0].subjects[0].name"}, "profile": {"spec.emergencyAccess.approvers[0].name"},
