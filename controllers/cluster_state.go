@@ -10,10 +10,11 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
 // ClusterState is what holds for every tenant at once: which admission policies are not as shipped, which regions have
-// nodes, how storage classes encrypt, and how API servers store Secrets. Small controllers keep it; every tenant is
+// nodes, how storage classes encrypt, how API servers store Secrets, and which optional APIs are served. Small controllers keep it; every tenant is
 // reconciled when it changes.
 type ClusterState struct {
 	mu       sync.RWMutex
@@ -21,6 +22,7 @@ type ClusterState struct {
 	nodes    *compile.Survey
 	classes  map[string]compile.StorageClass
 	atRest   *atrest.Verdict
+	apis     map[string]extension.API
 	changed  chan event.GenericEvent
 }
 
@@ -29,11 +31,12 @@ func NewClusterState() *ClusterState {
 	return &ClusterState{changed: make(chan event.GenericEvent, 16)}
 }
 
-// Known says that the policies, the nodes and the storage classes have been looked at. Before that nothing can be said of any tenant.
+// Known says that the policies, the nodes, the storage classes and the optional APIs have been looked at. Before that nothing
+// can be said of any tenant.
 func (s *ClusterState) Known() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.problems != nil && s.nodes != nil && s.classes != nil
+	return s.problems != nil && s.nodes != nil && s.classes != nil && s.apis != nil
 }
 
 // Admission lists what is wrong with the admission policies; empty when nothing is.
@@ -93,6 +96,24 @@ func (s *ClusterState) setStorageClasses(classes map[string]compile.StorageClass
 	s.mu.Lock()
 	same := s.classes != nil && maps.Equal(s.classes, classes)
 	s.classes = classes
+	s.mu.Unlock()
+	if !same {
+		s.announce()
+	}
+}
+
+// Extensions are the optional APIs, by kind; nil before they were looked at. Nobody changes what it returns.
+func (s *ClusterState) Extensions() map[string]extension.API {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.apis
+}
+
+// setExtensions takes a map that is not nil and that nobody changes any more.
+func (s *ClusterState) setExtensions(apis map[string]extension.API) {
+	s.mu.Lock()
+	same := s.apis != nil && maps.EqualFunc(s.apis, apis, extension.API.Equal)
+	s.apis = apis
 	s.mu.Unlock()
 	if !same {
 		s.announce()

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
 func announcements(s *ClusterState) int {
@@ -26,6 +27,7 @@ func TestClusterStateIsKnownOnceAllWasLookedAt(t *testing.T) {
 		func(s *ClusterState) { s.setAdmission([]string{}) },
 		func(s *ClusterState) { s.setNodes(ready(map[string]int{})) },
 		func(s *ClusterState) { s.setStorageClasses(map[string]compile.StorageClass{}) },
+		func(s *ClusterState) { s.setExtensions(map[string]extension.API{}) },
 	}
 	for mask := range 1 << len(looks) {
 		s := NewClusterState()
@@ -35,7 +37,7 @@ func TestClusterStateIsKnownOnceAllWasLookedAt(t *testing.T) {
 			}
 		}
 		if want := mask == 1<<len(looks)-1; s.Known() != want {
-			t.Errorf("known: %t after the looks %03b; none of each is an answer too, and all have to be looked at", s.Known(), mask)
+			t.Errorf("known: %t after the looks %04b; none of each is an answer too, and all have to be looked at", s.Known(), mask)
 		}
 	}
 }
@@ -72,6 +74,13 @@ func TestClusterStateAnnouncesChanges(t *testing.T) {
 		{"one is made", func() { s.setStorageClasses(map[string]compile.StorageClass{"a": {Encryption: compile.CustomerKey}}) }, 1},
 		{"it is the same", func() { s.setStorageClasses(map[string]compile.StorageClass{"a": {Encryption: compile.CustomerKey}}) }, 0},
 		{"it is made anew", func() { s.setStorageClasses(map[string]compile.StorageClass{"a": {Encryption: compile.NotEncrypted}}) }, 1},
+		{"the optional APIs are looked at", func() { s.setExtensions(map[string]extension.API{}) }, 1},
+		{"one is served", func() { s.setExtensions(map[string]extension.API{"a": {State: extension.Served}}) }, 1},
+		{"it still is", func() { s.setExtensions(map[string]extension.API{"a": {State: extension.Served}}) }, 0},
+		{"with another field", func() {
+			s.setExtensions(map[string]extension.API{"a": {State: extension.Served, Fields: []string{"f"}}})
+		}, 1},
+		{"it is gone", func() { s.setExtensions(map[string]extension.API{"a": {State: extension.Absent}}) }, 1},
 	} {
 		step.do()
 		if got := announcements(s); got != step.want {

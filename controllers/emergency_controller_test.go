@@ -20,6 +20,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/audit"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -49,6 +50,7 @@ func besieged(t *testing.T, objects ...client.Object) *siege {
 	state.setAdmission([]string{})
 	state.setNodes(&compile.Survey{})
 	state.setStorageClasses(map[string]compile.StorageClass{})
+	state.setExtensions(map[string]extension.API{})
 	s.EmergencyReconciler = &EmergencyReconciler{
 		Client: s.store, Live: s.store, Applier: apply.New(s.store.cached(), s.store, v1alpha1.OperatorName), State: state,
 		Recorder: s.recorder, Clock: clocktesting.NewFakePassiveClock(noon.Add(time.Minute)),

@@ -31,6 +31,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -159,6 +160,7 @@ func reconciler(s *store) (*TenantReconciler, *events.FakeRecorder) {
 	state.setAdmission([]string{})
 	state.setNodes(&compile.Survey{Ready: map[string]int{fixture.Region: 1}})
 	state.setStorageClasses(map[string]compile.StorageClass{})
+	state.setExtensions(map[string]extension.API{})
 	c := s.cached()
 	return &TenantReconciler{
 		Client: c, Live: s, Applier: apply.New(c, s, v1alpha1.OperatorName), State: state, Recorder: recorder, Placement: placementOver(c, state),

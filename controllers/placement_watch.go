@@ -74,7 +74,7 @@ func watchVolumes(api kubernetes.Interface) (cache.SharedIndexInformer, error) {
 	})
 }
 
-func newWatch(api kubernetes.Interface, lw *cache.ListWatch, kind runtime.Object, locate cache.TransformFunc, by cache.Indexers) (cache.SharedIndexInformer, error) {
+func newWatch(api any, lw *cache.ListWatch, kind runtime.Object, locate cache.TransformFunc, by cache.Indexers) (cache.SharedIndexInformer, error) {
 	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(lw, api), kind, 0, by)
 	return informer, informer.SetTransform(locate)
 }

@@ -45,6 +45,8 @@ type TenantReconciler struct {
 	State *ClusterState
 	// Placement knows where pods and volumes are.
 	Placement *Placement
+	// Extensions knows which optional APIs are served.
+	Extensions *Extensions
 	// Recorder of events.
 	Recorder events.EventRecorder
 	// Clock agreements are judged by.
@@ -133,6 +135,7 @@ type decision struct {
 	inputs  status.Inputs
 	keys    keyWork
 	written []v1alpha1.ObjectRef
+	refused bool                       // an object of an optional kind was not taken
 	before  v1alpha1.HIPAATenantStatus // the status this reconcile began with
 
 	evictAgain time.Duration // until the next unwanted pod is due; zero when none is
@@ -185,10 +188,12 @@ func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *
 	result, err := r.Applier.Apply(ctx, d.plan)
 	d.written = result.Written
 	d.inputs.Applied = &status.Applied{UIDs: result.UIDs, Failed: result.Failed}
+	d.refused = len(result.Refused) > 0
+	openings := d.plan.Refuse(result.Refused)
 	if err != nil {
 		return err
 	}
-	obsolete := slices.DeleteFunc(slices.Clone(remembered), d.plan.Owns)
+	obsolete := append(slices.DeleteFunc(slices.Clone(remembered), d.plan.Owns), openings...)
 	survivors, err := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
 	d.inputs.Inventory = union(d.plan.Refs(), survivors)
 	return err
@@ -241,7 +246,7 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 	if len(d.plan.Waiting) > 0 || slices.Contains([]string{v1alpha1.ReasonKMSUnreachable, v1alpha1.ReasonKeyBeingShredded}, d.inputs.Keys.Reason) {
 		sooner(retryWaiting)
 	}
-	if d.inputs.Keys.Reason == v1alpha1.ReasonKMSRefused || conflicting(d.plan) {
+	if d.refused || d.inputs.Keys.Reason == v1alpha1.ReasonKMSRefused || conflicting(d.plan) {
 		sooner(retryRefused)
 	}
 	if len(d.written) > 0 {

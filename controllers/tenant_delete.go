@@ -82,7 +82,7 @@ func (r *TenantReconciler) quarantine(ctx context.Context, t *v1alpha1.HIPAATena
 	if err != nil {
 		return ending{}, nil, err
 	}
-	facts := compile.Facts{Namespaces: namespaces}
+	facts := compile.Facts{Namespaces: namespaces, Extensions: r.State.Extensions()}
 	plan := compile.Retire(t, facts)
 	if _, err := r.Applier.Apply(ctx, plan); err != nil {
 		return ending{}, nil, err

@@ -28,6 +28,7 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 		Nodes:             r.State.Nodes(),
 		StorageClasses:    r.State.StorageClasses(),
 		AtRest:            r.State.AtRest(),
+		Extensions:        r.State.Extensions(),
 		OperatorNamespace: r.OperatorNamespace,
 		Now:               r.Clock.Now(),
 	}

@@ -40,6 +40,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.HIPAATenant{}, handler.EnqueueRequestsFromMapFunc(r.partners), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
 		WatchesRawSource(r.Placement).
+		WatchesRawSource(extensionSource{r}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})
 	for _, kind := range apply.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(r.concerned), builder.WithPredicates(r.drift()))
@@ -123,10 +124,11 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 	}
 }
 
-// repaired is what was written, but for the keysets that have a life of their own.
+// repaired is what was written, but for what was never written before, because an API for it has come, and for the keysets
+// that have a life of their own.
 func (d decision) repaired() []v1alpha1.ObjectRef {
 	return slices.DeleteFunc(slices.Clone(d.written), func(ref v1alpha1.ObjectRef) bool {
-		return ref.Kind == "Secret" && ref.Name == v1alpha1.SecretKeyset && d.keys.replaced[ref.Namespace]
+		return !slices.Contains(d.before.Inventory, ref) || ref.Kind == "Secret" && ref.Name == v1alpha1.SecretKeyset && d.keys.replaced[ref.Namespace]
 	})
 }
 

@@ -77,7 +77,8 @@ func TestTell(t *testing.T) {
 	mistake := v1alpha1.Finding{Severity: v1alpha1.SeverityError, Code: "UnknownChannel", Path: "spec.x", Message: "unknown"}
 	note := v1alpha1.Finding{Severity: v1alpha1.SeverityInfo, Code: "GrantExpired", Path: "spec.roles[0]", Message: "over"}
 	lapse := v1alpha1.Finding{Severity: v1alpha1.SeverityWarning, Code: "BAALapsed", Path: "spec.baa", Message: "ended"}
-	sound := v1alpha1.HIPAATenantStatus{ObservedGeneration: 3, Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonReady}}}
+	sound := v1alpha1.HIPAATenantStatus{ObservedGeneration: 3, Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonReady}},
+		Inventory: refs("a")}
 	noticed, lapsed := sound, sound
 	noticed.Findings, lapsed.Findings = []v1alpha1.Finding{note}, []v1alpha1.Finding{lapse}
 	knowing := sound
@@ -90,6 +91,7 @@ func TestTell(t *testing.T) {
 		"new findings":                     {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{mistake, warning, note}}}, []string{"Warning UnknownChannel spec.x: unknown", "Warning BAAExpiring spec.baa: soon", "Normal GrantExpired spec.roles[0]: over"}},
 		"known findings":                   {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{mistake, warning}}, before: knowing}, nil},
 		"drift":                            {decision{plan: &compile.Plan{}, before: sound, written: refs("a")}, []string{"Warning DriftRepaired brought back in line: ConfigMap acme/a"}},
+		"an API that came":                 {decision{plan: &compile.Plan{}, before: sound, written: refs("b")}, nil},
 		"a change of spec":                 {decision{plan: &compile.Plan{}, written: refs("a")}, nil},
 		"nothing to repair":                {decision{plan: &compile.Plan{}, before: sound}, nil},
 		"drift and a notice that is known": {decision{plan: &compile.Plan{Findings: []v1alpha1.Finding{note}}, before: noticed, written: refs("a")}, []string{"Warning DriftRepaired brought back in line: ConfigMap acme/a"}},

@@ -98,6 +98,8 @@ const (
 	ReasonPolicyWritten = "PolicyWritten"
 	// ReasonNetworkPolicyTooWide: a network policy of somebody else opens more than the tenant may.
 	ReasonNetworkPolicyTooWide = "NetworkPolicyTooWide"
+	// ReasonExtensionRefused: an object that closes gateways or the mesh was refused by the API server.
+	ReasonExtensionRefused = "ExtensionRefused"
 	// ReasonAccessTooWide: a role binding of somebody else lets in others than the tenant's people.
 	ReasonAccessTooWide = "AccessTooWide"
 	// ReasonRegionWithoutNodes: placement is enforced, and one of the regions has no ready node.

@@ -103,12 +103,16 @@ const (
 	PolicyAllowMailbox    = "hipaa-allow-mailbox"
 	PolicyAllowAPI        = "hipaa-allow-kubernetes-api"
 	PolicyAllowPrefix     = "hipaa-allow-" // of every policy that opens something
-	SecretKeyset          = "hipaa-keyset"
-	ConfigMapConfig       = "hipaa-config"
-	QuotaName             = "hipaa-quota"
-	LimitsName            = "hipaa-limits"
-	RoleBindingPrefix     = "hipaa-"
-	ClusterRolePrefix     = "hipaatenant-"
+	// Objects of optional kinds; see docs/gateways.md.
+	ExtensionAllowlist  = "hipaa-allowlist"
+	ExtensionStrictMTLS = "hipaa-strict-mtls"
+	ExtensionClientIP   = "hipaa-client-ip"
+	SecretKeyset        = "hipaa-keyset"
+	ConfigMapConfig     = "hipaa-config"
+	QuotaName           = "hipaa-quota"
+	LimitsName          = "hipaa-limits"
+	RoleBindingPrefix   = "hipaa-"
+	ClusterRolePrefix   = "hipaatenant-"
 	// EmergencyBindingPrefix and the name of an EmergencyAccess are the name of its RoleBinding.
 	EmergencyBindingPrefix = "hipaa-emergency-"
 	// ClusterRoleEmergency lets its holder reach into running pods.

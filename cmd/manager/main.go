@@ -96,7 +96,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	if err != nil {
 		return err
 	}
-	applier := apply.New(mgr.GetClient(), mgr.GetAPIReader(), v1alpha1.OperatorName)
+	extensions, err := controllers.NewExtensions(start.objects, state)
+	if err != nil {
+		return err
+	}
+	applier := apply.New(extensions.Reader(mgr.GetClient()), mgr.GetAPIReader(), v1alpha1.OperatorName)
 	tenants := &controllers.TenantReconciler{
 		Client:            mgr.GetClient(),
 		Live:              mgr.GetAPIReader(),
@@ -104,6 +108,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		Keys:              start.keys,
 		State:             state,
 		Placement:         placement,
+		Extensions:        extensions,
 		Recorder:          mgr.GetEventRecorder(v1alpha1.OperatorName),
 		Clock:             clock.RealClock{},
 		ClusterUID:        start.clusterUID,

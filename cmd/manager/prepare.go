@@ -7,6 +7,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -27,6 +28,7 @@ type prepared struct {
 	clusterUID string
 	keys       *keyring.Ring
 	watches    kubernetes.Interface // for lists and watches of many objects
+	objects    dynamic.Interface    // for those of optional APIs
 }
 
 // prepare asks the API server who the operator is, so that the admission policies exempt this identity and no other,
@@ -54,7 +56,11 @@ func prepare(ctx context.Context, mgr manager.Manager, o options) (prepared, err
 	if err != nil {
 		return prepared{}, err
 	}
-	return prepared{identity: self.Status.UserInfo.Username, clusterUID: string(system.UID), keys: ring, watches: watches}, nil
+	objects, err := dynamic.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return prepared{}, err
+	}
+	return prepared{identity: self.Status.UserInfo.Username, clusterUID: string(system.UID), keys: ring, watches: watches, objects: objects}, nil
 }
 
 // providers are the key management systems keyURI may name: Vault where an address is given, plugins where a directory

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,8 @@ type Applier struct {
 	owner  string
 	maker  string // owner of Secrets this process makes
 	memory memory
+
+	settled sync.Map // ref of an object of an optional kind -> settlement
 }
 
 // New returns an applier. It reads from writer's cache, which must hold stripped objects (Strip) of all Kinds, and from
@@ -49,6 +52,24 @@ type Result struct {
 	UIDs map[v1alpha1.ObjectRef]types.UID
 	// Failed are the objects that could not be written, and why.
 	Failed map[v1alpha1.ObjectRef]error
+	// Refused are objects of optional kinds that could not be written, and why. What one project's schema or webhook refuses
+	// holds nothing else up, and is no error: the caller says so, and when to try again.
+	Refused map[v1alpha1.ObjectRef]error
+}
+
+// note what became of an object.
+func (r *Result) note(ref v1alpha1.ObjectRef, uid types.UID, wrote bool, err error) {
+	switch {
+	case err != nil && optional(ref) && !apierrors.IsConflict(err):
+		r.Refused[ref] = err
+	case err != nil:
+		r.Failed[ref] = err
+	default:
+		r.UIDs[ref] = uid
+		if wrote {
+			r.Written = append(r.Written, ref)
+		}
+	}
 }
 
 // Err joins the failures; nil when there is none. The same failures give the same text, so that a status which quotes
@@ -66,7 +87,7 @@ func (r Result) Err() error {
 // born and exists already fails with AlreadyExists. Behind a Secret that could not be written no other of its wave is:
 // they hold the same new keys, and where one namespace has got others meanwhile, one version would be two keys.
 func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
-	r := Result{UIDs: map[v1alpha1.ObjectRef]types.UID{}, Failed: map[v1alpha1.ObjectRef]error{}}
+	r := Result{UIDs: map[v1alpha1.ObjectRef]types.UID{}, Failed: map[v1alpha1.ObjectRef]error{}, Refused: map[v1alpha1.ObjectRef]error{}}
 	for _, wave := range plan.Waves() {
 		broken := false // a Secret of this wave could not be written
 		for _, config := range wave {
@@ -80,15 +101,8 @@ func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 			_, seen := r.UIDs[want.ref]
 			born := plan.Births(want.ref) && !seen
 			uid, wrote, err := a.applyOne(ctx, want, born)
-			if err != nil {
-				r.Failed[want.ref] = err
-				broken = broken || want.ref.Kind == "Secret"
-				continue
-			}
-			r.UIDs[want.ref] = uid
-			if wrote {
-				r.Written = append(r.Written, want.ref)
-			}
+			r.note(want.ref, uid, wrote, err)
+			broken = broken || err != nil && want.ref.Kind == "Secret"
 		}
 		if len(r.Failed) > 0 {
 			break
@@ -107,7 +121,7 @@ func (a *Applier) applyOne(ctx context.Context, want desired, born bool) (types.
 		return "", false, err
 	}
 	pinned := want.object.GetUID()
-	if found && live.digest == want.digest && (pinned == "" || pinned == live.uid) {
+	if found && a.same(want, live.digest) && (pinned == "" || pinned == live.uid) {
 		return live.uid, false, nil
 	}
 	s, err := a.patch(ctx, want)
@@ -118,7 +132,7 @@ func (a *Applier) applyOne(ctx context.Context, want desired, born bool) (types.
 func (a *Applier) standing(ctx context.Context, obj client.Object) (standing, bool, error) {
 	ref := RefOf(obj)
 	written, wrote := a.memory.recall(ref)
-	cached := kinds[ref.Kind]()
+	cached, _ := empty(ref.Kind)
 	err := a.writer.Get(ctx, client.ObjectKeyFromObject(obj), cached)
 	switch {
 	case apierrors.IsNotFound(err) && wrote && time.Since(written.at) > trust:
@@ -137,7 +151,7 @@ func (a *Applier) standing(ctx context.Context, obj client.Object) (standing, bo
 // standingLive asks the API server for an object that was written and never appeared in the cache: somebody may have
 // deleted it before the cache saw it, and then no event ever tells.
 func (a *Applier) standingLive(ctx context.Context, ref v1alpha1.ObjectRef) (standing, bool, error) {
-	obj := kinds[ref.Kind]()
+	obj, _ := empty(ref.Kind)
 	err := a.live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
 	if apierrors.IsNotFound(err) {
 		a.memory.forget(ref)
@@ -158,19 +172,31 @@ func (a *Applier) create(ctx context.Context, want desired) (standing, error) {
 // patch applies the object and makes sure that nothing was left in it that is not ours: a field somebody else added to
 // the body survives a server-side apply, so then the whole object is replaced.
 func (a *Applier) patch(ctx context.Context, want desired) (standing, error) {
-	obj := kinds[want.ref.Kind]()
+	obj, _ := empty(want.ref.Kind)
 	obj.SetNamespace(want.ref.Namespace)
 	obj.SetName(want.ref.Name)
 	err := a.writer.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, want.body), a.options(want)...)
+	if apierrors.IsInvalid(err) && optional(want.ref) {
+		err = a.standsInTheWay(ctx, obj, err)
+	}
 	if err != nil {
 		return standing{}, err
 	}
-	if Digest(obj) != want.digest {
+	if !a.same(want, Digest(obj)) {
 		if obj, err = a.replace(ctx, want, obj); err != nil {
 			return standing{}, fmt.Errorf("removing what others added: %w", err)
 		}
 	}
 	return a.wrote(want.ref, obj), nil
+}
+
+// standsInTheWay reads an object whose apply was refused, so that it is replaced: a field that somebody added may be what does not
+// go together with ours. It returns why it was refused when there is no such object.
+func (a *Applier) standsInTheWay(ctx context.Context, obj client.Object, refused error) error {
+	if err := a.live.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+		return refused
+	}
+	return nil
 }
 
 // options are those of a forced apply, but for a Secret that was not there when it was decided on. If another process
@@ -196,7 +222,7 @@ func (a *Applier) replace(ctx context.Context, want desired, live client.Object)
 	if err := a.writer.Update(ctx, obj, client.FieldOwner(a.owner)); err != nil {
 		return nil, err
 	}
-	if Digest(obj) != want.digest {
+	if Digest(obj) != want.digest && !a.settle(want, obj) {
 		return nil, fmt.Errorf("the API server keeps a difference in %s %s/%s: look for a mutating webhook or policy that changes it",
 			want.ref.Kind, want.ref.Namespace, want.ref.Name)
 	}

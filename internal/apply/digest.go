@@ -14,6 +14,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -50,6 +51,8 @@ func Digest(obj client.Object) string {
 		c.Body = []any{o.Type, o.Data, o.Immutable}
 	case *rbacv1.RoleBinding:
 		c.Body = []any{o.Subjects, o.RoleRef}
+	case *unstructured.Unstructured:
+		c.Body = []any{body(o)}
 	}
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -57,6 +60,21 @@ func Digest(obj client.Object) string {
 	}
 	sum := sha256.Sum256(text)
 	return base64.RawStdEncoding.EncodeToString(sum[:18])
+}
+
+// envelope is what an object of an optional kind has besides its body.
+var envelope = []string{"apiVersion", "kind", "metadata", "status"}
+
+// body is everything an object of an optional kind asks for. That is more than its spec: some have further fields that do
+// the same.
+func body(u *unstructured.Unstructured) map[string]any {
+	out := map[string]any{}
+	for k, v := range u.Object {
+		if !slices.Contains(envelope, k) {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // OwnedMeta returns the labels and annotations of an object that are the operator's by contract.
@@ -107,6 +125,8 @@ func Strip(in any) (any, error) {
 		o.Data, o.BinaryData = nil, nil
 	case *rbacv1.RoleBinding:
 		o.Subjects, o.RoleRef = nil, rbacv1.RoleRef{}
+	case *unstructured.Unstructured:
+		maps.DeleteFunc(o.Object, func(k string, _ any) bool { return k == "status" || !slices.Contains(envelope, k) })
 	}
 	return obj, nil
 }
@@ -120,6 +140,16 @@ var (
 )
 
 const maxLabelSets = 30_000
+
+// Shared returns the one copy of a set of labels that a cache holds.
+func Shared(labels map[string]string) map[string]string { return shared(labels) }
+
+// SameStripped says that two stripped objects do not differ in what is the operator's.
+func SameStripped(a, b client.Object) bool {
+	x, okX := strippedDigest(a)
+	y, okY := strippedDigest(b)
+	return okX && okY && x == y
+}
 
 func shared(labels map[string]string) map[string]string {
 	var key strings.Builder

@@ -8,14 +8,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
-// kinds are the objects this package can write, by the kind an ObjectRef spells. A tenant template can never smuggle in
-// another one.
+// kinds are the objects this package can write on every cluster, by the kind an ObjectRef spells. Besides them it writes
+// those of package extension. A tenant template can never smuggle in another one.
 var kinds = map[string]func() client.Object{
 	"Namespace": func() client.Object { return &corev1.Namespace{} },
 	"NetworkPolicy." + networkingv1.GroupName: func() client.Object { return &networkingv1.NetworkPolicy{} },
@@ -26,7 +30,27 @@ var kinds = map[string]func() client.Object{
 	"RoleBinding." + rbacv1.GroupName: func() client.Object { return &rbacv1.RoleBinding{} },
 }
 
-// Kinds returns an empty object of every kind this package writes, for caches and watches.
+// empty is a new object of a kind; false when it is not one this package writes.
+func empty(kind string) (client.Object, bool) {
+	if fresh, known := kinds[kind]; known {
+		return fresh(), true
+	}
+	k, known := extension.ByName(kind)
+	if !known {
+		return nil, false
+	}
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(schema.GroupVersionKind{Group: k.Group, Version: k.Version, Kind: k.Name})
+	return u, true
+}
+
+// optional says that clusters may not serve the kind of an object.
+func optional(ref v1alpha1.ObjectRef) bool {
+	_, is := extension.ByName(ref.Kind)
+	return is
+}
+
+// Kinds returns an empty object of every kind this package writes on every cluster, for caches and watches.
 func Kinds() []client.Object {
 	var out []client.Object
 	for _, empty := range kinds {
@@ -53,6 +77,11 @@ func RefOf(obj client.Object) v1alpha1.ObjectRef {
 		ref.Kind = "Secret"
 	case *rbacv1.RoleBinding:
 		ref.Kind = "RoleBinding." + rbacv1.GroupName
+	case *unstructured.Unstructured, *metav1.PartialObjectMetadata:
+		gvk := obj.GetObjectKind().GroupVersionKind()
+		if k := gvk.Kind + "." + gvk.Group; optional(v1alpha1.ObjectRef{Kind: k}) {
+			ref.Kind = k
+		}
 	}
 	return ref
 }
@@ -81,11 +110,10 @@ func newDesired(config runtime.ApplyConfiguration) (desired, error) {
 	if group, _, grouped := strings.Cut(meta.APIVersion, "/"); grouped {
 		name += "." + group
 	}
-	empty, known := kinds[name]
+	object, known := empty(name)
 	if !known {
 		return desired{}, fmt.Errorf("kind %s of %s is not one this operator writes", meta.Kind, meta.APIVersion)
 	}
-	object := empty()
 	if err := json.Unmarshal(body, object); err != nil {
 		return desired{}, fmt.Errorf("decoding %s: %w", name, err)
 	}

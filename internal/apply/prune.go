@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -37,15 +38,14 @@ func (a *Applier) pruneOne(ctx context.Context, ref v1alpha1.ObjectRef, parent P
 	if ref.Kind == "Namespace" || ref.Kind == "Secret" {
 		return nil
 	}
-	empty, known := kinds[ref.Kind]
+	obj, known := empty(ref.Kind)
 	if !known {
 		return nil // written by a version that knew more kinds; it carries the labels that find it
 	}
-	obj := empty()
 	err := a.live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
 	switch {
-	case apierrors.IsNotFound(err):
-		a.memory.forget(ref)
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err): // of a kind that is not served any more nothing is left
+		a.forget(ref)
 		return nil
 	case err != nil:
 		return err
@@ -55,8 +55,14 @@ func (a *Applier) pruneOne(ctx context.Context, ref v1alpha1.ObjectRef, parent P
 	uid := obj.GetUID()
 	err = a.writer.Delete(ctx, obj, client.Preconditions{UID: &uid})
 	if err == nil || apierrors.IsNotFound(err) {
-		a.memory.forget(ref)
+		a.forget(ref)
 		return nil
 	}
 	return err
+}
+
+// forget what is known of an object that is gone.
+func (a *Applier) forget(ref v1alpha1.ObjectRef) {
+	a.memory.forget(ref)
+	a.settled.Delete(ref)
 }

@@ -187,7 +187,7 @@ func (w *world) owner(name string) {
 // read returns an object of the store; nil when there is none.
 func (w *world) read(ref v1alpha1.ObjectRef) client.Object {
 	w.t.Helper()
-	obj := kinds[ref.Kind]()
+	obj, _ := empty(ref.Kind)
 	err := w.store.Get(w.t.Context(), client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
 	if apierrors.IsNotFound(err) {
 		return nil

@@ -28,7 +28,7 @@ var atRestCodes = map[atrest.State]struct {
 func judgeAtRest(t *v1alpha1.HIPAATenant, f Facts, p *Plan) {
 	if f.AtRest == nil {
 		for _, known := range t.Status.Findings {
-			if OfCluster(known) {
+			if ofAtRest(known) {
 				p.Findings = append(p.Findings, known)
 			}
 		}
@@ -59,6 +59,10 @@ func attested(t *v1alpha1.HIPAATenant, citation v1alpha1.Citation, f Facts, p *P
 
 // OfCluster says that a finding is about the cluster as a whole: it is the same for every tenant.
 func OfCluster(f v1alpha1.Finding) bool {
+	return ofAtRest(f) || f.Code == CodeExtensionUnusable || f.Code == CodeGatewaysUnguarded
+}
+
+func ofAtRest(f v1alpha1.Finding) bool {
 	switch f.Code {
 	case CodeEncryptedAtRest, CodeAtRestWithoutKMS, CodePlaintextAtRest, CodeNotEncryptedAtRest, CodeAtRestUnknown, CodeAtRestAttested:
 		return true

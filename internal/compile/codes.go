@@ -44,6 +44,14 @@ const (
 	CodeAssociateChannelDisabled = "AssociateChannelDisabled"
 	// CodeHostsNotExpressible: an endpoint names only hosts and NetworkPolicy knows addresses only; it stays closed.
 	CodeHostsNotExpressible = "HostsNotExpressible"
+	// CodeExtensionUnusable: the definition of an optional kind is there, and its objects cannot be written.
+	CodeExtensionUnusable = "ExtensionUnusable"
+	// CodeExtensionRefused: the API server did not take an object of an optional kind that closes something.
+	CodeExtensionRefused = "ExtensionRefused"
+	// CodeHostsRefused: the API server did not take an object of an optional kind that opens host names; they stay closed.
+	CodeHostsRefused = "HostsRefused"
+	// CodeGatewaysUnguarded: no API is served through which the profile's gateways could be told the allowlist.
+	CodeGatewaysUnguarded = "GatewaysUnguarded"
 	// CodeEndpointSubtracted: nothing of an endpoint is left after what must never be reached was taken away.
 	CodeEndpointSubtracted = "EndpointSubtracted"
 	// CodeMailboxTooWide: a network of the mailbox is wider than a mail server needs; it stays closed.

@@ -29,6 +29,7 @@ func Compile(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 // decide resolves the spec. The plan keeps everything the tenant remembers.
 func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 	p := newPlan()
+	p.extensions = f.Extensions
 	for _, ref := range t.Status.Inventory {
 		p.keep(ref)
 	}
@@ -54,6 +55,9 @@ func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 func (r *resolved) compile(f Facts, p *Plan) {
 	t := r.tenant
 	clear(p.refs)
+	p.keepUnreachable(t)
+	p.judgeExtensions()
+	r.judgeGateways(p)
 	config := r.config()
 	for _, name := range NamespaceNames(t) {
 		r.compileNamespace(name, f, config, p)
@@ -73,9 +77,12 @@ func (r *resolved) compileNamespace(name string, f Facts, config configDocument,
 	for _, object := range []func(string, *Plan){
 		r.defaultDeny, r.resourceQuota, r.limitRange,
 		r.allowTenant, r.allowDNS, r.allowIngress, r.allowGateways, r.allowAssociates, r.allowMailbox, r.allowAPI,
+		r.authorizationPolicy, r.securityPolicy,
 	} {
 		object(name, p)
 	}
+	peerAuthentication(r.tenant.Name, name, p)
+	clientTrafficPolicy(r.tenant.Name, name, p)
 	r.keyset(name, f, p)
 	config.configMap(name, p)
 	r.roleBindings(name, f, p)
@@ -86,6 +93,8 @@ func (r *resolved) compileNamespace(name string, f Facts, config configDocument,
 // deny-all policy and its keyset, everything else may be pruned. It needs no profile and no valid spec.
 func Retire(t *v1alpha1.HIPAATenant, f Facts) *Plan {
 	p := newPlan()
+	p.extensions = f.Extensions
+	p.keepUnreachable(t)
 	for _, ref := range t.Status.Inventory {
 		if n, exists := f.Namespaces[ref.Name]; ref.Kind == kindNamespace && exists && ours(t, ref.Name, n) {
 			retain(t, ref.Name, n, p)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
 // Facts is everything a plan depends on besides the tenant itself.
@@ -30,6 +31,8 @@ type Facts struct {
 	Nodes *Survey
 	// AtRest is how the API servers store Secrets; nil when that was not observed (yet).
 	AtRest *atrest.Verdict
+	// Extensions are the optional APIs, by kind; one that is missing here was not looked at.
+	Extensions map[string]extension.API
 	// StorageClasses that exist, by name; nil when they were not read.
 	StorageClasses map[string]StorageClass
 	// Pods that are bound and have not ended, and Volumes that are claimed: at least those in the tenant's namespaces.

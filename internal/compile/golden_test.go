@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
 var update = flag.Bool("update", false, "write what was compiled to want.yaml")
@@ -22,17 +23,18 @@ type story struct {
 	Profile    *v1alpha1.HIPAAProfile                 `json:"profile"`
 	Associates map[string]*v1alpha1.BusinessAssociate `json:"associates"`
 	Facts      struct {
-		Namespaces          map[string]Namespace `json:"namespaces"`
-		Strangers           map[string]Strangers `json:"strangers"`
-		Standing            map[string]Standing  `json:"standing"`
-		ReadyNodes          map[string]int       `json:"readyNodes"`
-		Nodes               []storyNode          `json:"nodes"`
-		Pods                []Pod                `json:"pods"`
-		Volumes             []Volume             `json:"volumes"`
-		Keysets             []string             `json:"keysets"`
-		AdmissionNotInForce bool                 `json:"admissionNotInForce"`
-		Now                 time.Time            `json:"now"`
-		Deleted             bool                 `json:"deleted"`
+		Namespaces          map[string]Namespace     `json:"namespaces"`
+		Strangers           map[string]Strangers     `json:"strangers"`
+		Standing            map[string]Standing      `json:"standing"`
+		ReadyNodes          map[string]int           `json:"readyNodes"`
+		Nodes               []storyNode              `json:"nodes"`
+		Pods                []Pod                    `json:"pods"`
+		Volumes             []Volume                 `json:"volumes"`
+		Keysets             []string                 `json:"keysets"`
+		Extensions          map[string]extension.API `json:"extensions"`
+		AdmissionNotInForce bool                     `json:"admissionNotInForce"`
+		Now                 time.Time                `json:"now"`
+		Deleted             bool                     `json:"deleted"`
 	} `json:"facts"`
 }
 
@@ -110,8 +112,8 @@ func read(t *testing.T, path string) story {
 func (s story) facts() Facts {
 	f := Facts{
 		Profile: s.Profile, Associates: s.Associates, Namespaces: s.Facts.Namespaces, Strangers: s.Facts.Strangers,
-		Standing: s.Facts.Standing,
-		Nodes:    s.nodes(), Pods: s.Facts.Pods, Volumes: s.Facts.Volumes,
+		Standing: s.Facts.Standing, Extensions: s.Facts.Extensions,
+		Nodes: s.nodes(), Pods: s.Facts.Pods, Volumes: s.Facts.Volumes,
 		Keysets: map[string]Keyset{}, AdmissionEnforced: !s.Facts.AdmissionNotInForce,
 		OperatorNamespace: v1alpha1.OperatorNamespace, Now: s.Facts.Now,
 	}

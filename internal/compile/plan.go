@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
 // Wave orders writes. A wave begins when the one before it stands in every namespace of the tenant, so nothing is open
@@ -66,18 +67,22 @@ type Plan struct {
 	waves  [waveCount][]runtime.ApplyConfiguration
 	refs   map[v1alpha1.ObjectRef]bool
 	births map[v1alpha1.ObjectRef]bool
+	opens  map[v1alpha1.ObjectRef]bool // objects of optional kinds that close nothing
 	held   []Held
 	left   map[string]string // namespace/claim -> volume outside the regions
 
 	narrows bool // the spec cannot be honoured, and the tenant has namespaces
 	closes  bool // something that stands is given up or narrowed
+
+	extensions map[string]extension.API
 }
 
 func newPlan() *Plan {
 	return &Plan{
+
 		Gates: map[string]v1alpha1.Gate{}, FirstGates: map[string]v1alpha1.Gate{},
 		refs: map[v1alpha1.ObjectRef]bool{}, births: map[v1alpha1.ObjectRef]bool{},
-		left: map[string]string{},
+		left: map[string]string{}, opens: map[v1alpha1.ObjectRef]bool{},
 	}
 }
 

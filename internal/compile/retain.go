@@ -7,6 +7,7 @@ import (
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 )
 
 // retain closes a namespace the tenant lets go of and keeps its data: quarantined, denied in both directions, keyset
@@ -34,6 +35,15 @@ func retain(t *v1alpha1.HIPAATenant, name string, live Namespace, p *Plan) {
 	p.Gates[name], p.FirstGates[name] = v1alpha1.GateQuarantined, v1alpha1.GateQuarantined
 	writePolicy(WaveDeny, denyPolicy(t.Name, name, v1alpha1.PolicyDefaultDeny), p)
 	p.keep(keysetRef(name))
+	shut(t.Name, name, p)
+}
+
+// shut closes a namespace at gateways and in the mesh.
+func shut(tenant, namespace string, p *Plan) {
+	writeSecurityPolicy(tenant, namespace, nil, p)
+	clientTrafficPolicy(tenant, namespace, p)
+	p.extend(WaveDeny, extension.AuthorizationPolicy, objectMeta(tenant, namespace, v1alpha1.ExtensionAllowlist), authorizationSpec{Action: "ALLOW"})
+	peerAuthentication(tenant, namespace, p)
 }
 
 // Owned are the namespaces that exist and are this very tenant's, sorted.

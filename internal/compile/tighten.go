@@ -72,6 +72,7 @@ func (r *resolved) tightenNamespace(name string, f Facts, p *Plan) {
 	}
 	if r.isolated() {
 		r.dropOpenings(name, p)
+		shut(r.tenant.Name, name, p)
 	}
 	var left []string
 	for _, policy := range ofAgreements {

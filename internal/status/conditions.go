@@ -120,6 +120,9 @@ func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	if f, found := finding(in.Plan, compile.CodeNetworkPolicyTooWide); found {
 		return condition(kind, no, v1alpha1.ReasonNetworkPolicyTooWide, f.Path+": "+f.Message)
 	}
+	if f, found := finding(in.Plan, compile.CodeExtensionRefused); found {
+		return condition(kind, no, v1alpha1.ReasonExtensionRefused, f.Path+": "+f.Message)
+	}
 	return condition(kind, unknown, v1alpha1.ReasonPolicyWritten,
 		"the network policies stand; whether the network plug-in enforces them has not been probed")
 }
