@@ -95,6 +95,9 @@ func partsOf(t *testing.T, w *fields.World) map[fields.Part]string {
 		fields.Evictions: encoded(t, p.Evict),
 		fields.Access:    encoded(t, JudgeEmergency(approvedAccess(), w.Tenant, f.Profile, noon)),
 	}
+	if p.Narrows() {
+		parts[fields.Narrowed] = encoded(t, p.Gates)
+	}
 	if p.Writable() {
 		parts[fields.Objects] = encoded(t, []any{p.Waves(), p.Refs()})
 	}
@@ -109,9 +112,8 @@ func partsOf(t *testing.T, w *fields.World) map[fields.Part]string {
 // differing are the parts that changed. Objects that are not written any more have not changed.
 func differing(a, b map[fields.Part]string) []fields.Part {
 	var parts []fields.Part
-	for part, was := range a {
-		is, made := b[part]
-		if was != is && (made || part != fields.Objects) {
+	for part, is := range b {
+		if a[part] != is {
 			parts = append(parts, part)
 		}
 	}

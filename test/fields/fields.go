@@ -22,6 +22,8 @@ const (
 	Keys Part = "keys"
 	// Findings say what is out of place. What was enforced stays.
 	Findings Part = "findings"
+	// Narrowed: the spec cannot be honoured, and what stands is narrowed until it can.
+	Narrowed Part = "narrowed"
 	// Effective is status.effective.
 	Effective Part = "effective"
 	// Agreement is the verdict on the tenant's agreement.
