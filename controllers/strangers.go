@@ -2,9 +2,12 @@ package controllers
 
 import (
 	"context"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	acrbac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -60,11 +63,32 @@ func (r *TenantReconciler) readStrangers(ctx context.Context, t *v1alpha1.HIPAAT
 			}
 		}
 		for i := range bindings.Items {
-			if b := &bindings.Items[i]; strange(b) {
+			b := &bindings.Items[i]
+			emergency, err := r.ofEmergency(ctx, t, b)
+			if err != nil {
+				return err
+			}
+			if !emergency && strange(b) {
 				found.Subjects[b.Name] = b.Subjects
 			}
 		}
 		f.Strangers[name] = found
 	}
 	return nil
+}
+
+// ofEmergency says that a role binding is one of an emergency access to the tenant: it has the name, and the owner, that the
+// loop of emergency accesses gives it. That loop writes what the binding lets in, and takes it away while nobody may enter.
+func (r *TenantReconciler) ofEmergency(ctx context.Context, t *v1alpha1.HIPAATenant, b *rbacv1.RoleBinding) (bool, error) {
+	name := b.Labels[v1alpha1.LabelEmergency]
+	if name == "" || !labelled(b) {
+		return false, nil
+	}
+	e := &v1alpha1.EmergencyAccess{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, e); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	owned := slices.ContainsFunc(b.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == e.UID })
+	return owned && string(e.Spec.Tenant) == t.Name && slices.ContainsFunc(compile.EmergencyBindings(e, b.Namespace),
+		func(own *acrbac.RoleBindingApplyConfiguration) bool { return *own.Name == b.Name }), nil
 }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -86,6 +88,55 @@ func TestReadStrangers(t *testing.T) {
 	r.Client = &unlisted{s}
 	if err := r.readStrangers(t.Context(), tenant(named(false, "acme")), &f); err == nil {
 		t.Error("what cannot be read was taken for nothing")
+	}
+}
+
+// TestAnEmergencyAccessIsNoStranger: while people are let in as somebody agreed, the tenant is Ready. What only looks like
+// their binding is judged like any other.
+func TestAnEmergencyAccessIsNoStranger(t *testing.T) {
+	access := func(name, tenant string) *v1alpha1.EmergencyAccess {
+		return &v1alpha1.EmergencyAccess{
+			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("u-" + name)},
+			Spec:       v1alpha1.EmergencyAccessSpec{Tenant: v1alpha1.Name(tenant), Role: "Operator"},
+		}
+	}
+	binding := func(name, emergency, owner string) *rbacv1.RoleBinding {
+		b := bindingOf("acme", name, map[string]string{v1alpha1.LabelManagedBy: v1alpha1.OperatorName, v1alpha1.LabelEmergency: emergency})
+		b.OwnerReferences = []metav1.OwnerReference{{APIVersion: "hipaatenant.dev/v1alpha1", Kind: "EmergencyAccess", Name: emergency, UID: types.UID(owner)}}
+		return b
+	}
+	unlabelled := binding("hipaa-emergency-inc.operator.copy", "inc", "u-inc")
+	unlabelled.Labels = map[string]string{v1alpha1.LabelEmergency: "inc"}
+	s := newStore(t, access("inc", "acme"), access("foreign", "birch"),
+		binding("hipaa-emergency-inc", "inc", "u-inc"), binding("hipaa-emergency-inc.operator", "inc", "u-inc"),
+		binding("hipaa-emergency-inc.auditor", "inc", "u-inc"), binding("hipaa-emergency-foreign", "foreign", "u-foreign"),
+		binding("hipaa-emergency-gone", "gone", "u-gone"), binding("own", "inc", "u-inc"), unlabelled)
+	other := binding("hipaa-emergency-inc", "inc", "u-former")
+	other.Namespace = "acme-data"
+	if err := s.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := reconciler(s)
+	f := compile.Facts{Namespaces: map[string]compile.Namespace{"acme": {UID: "ns-acme"}, "acme-data": {UID: "ns-data"}}}
+	if err := r.readStrangers(t.Context(), tenant(named(false, "acme", "acme-data")), &f); err != nil {
+		t.Fatal(err)
+	}
+	var labelled []string
+	for _, namespace := range []string{"acme", "acme-data"} {
+		for ref := range f.Strangers[namespace].Labelled {
+			labelled = append(labelled, namespace+" "+ref.Name)
+		}
+	}
+	slices.Sort(labelled)
+	want := []string{
+		"acme hipaa-emergency-foreign", "acme hipaa-emergency-gone", "acme hipaa-emergency-inc.auditor", "acme own",
+		"acme-data hipaa-emergency-inc",
+	}
+	if diff := cmp.Diff(want, labelled); diff != "" {
+		t.Errorf("bindings that pose as the operator's (-want +got):\n%s", diff)
+	}
+	if len(f.Strangers["acme"].Subjects) != 1 {
+		t.Errorf("bindings of others are %v, want the copy alone", f.Strangers["acme"].Subjects)
 	}
 }
 

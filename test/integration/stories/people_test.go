@@ -139,6 +139,7 @@ func expectEmergency(ctx context.Context, e emergency) {
 	Expect(officer.Patch(ctx, a.DeepCopy(), agree)).To(Succeed())
 	Eventually(active(ctx, a.Name)).Should(Equal("True/" + v1alpha1.ReasonGranted))
 	Eventually(in).Should(Equal(open))
+	Eventually(suite.State(ctx, e.tenant, v1alpha1.ConditionAccessBound)).Should(Equal("True/"+v1alpha1.ReasonEnforced), "what two people agreed to is no breach")
 	Expect(admin.Get(ctx, client.ObjectKeyFromObject(a), a)).To(Succeed())
 	Expect(a.Status.RequestedBy).To(Equal(e.asker))
 	Expect(a.Status.ApprovedBy).To(Equal("officer@" + e.tenant + ".example"))
