@@ -9,7 +9,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:resource:scope=Cluster
 // +kubebuilder:printcolumn:name="MaxSession",type=string,JSONPath=`.spec.maxSessionTimeout`
 // +kubebuilder:printcolumn:name="OnLapse",type=string,JSONPath=`.spec.baa.onLapse`
-// +kubebuilder:printcolumn:name="PodSecurity",type=string,JSONPath=`.spec.podSecurity`
+// +kubebuilder:printcolumn:name="Disabled",type=string,JSONPath=`.spec.requiredDisabledChannels`
+// +kubebuilder:printcolumn:name="Keys",type=string,JSONPath=`.spec.keys.allowedURIs`
+// +kubebuilder:printcolumn:name="PodSecurity",type=string,priority=1,JSONPath=`.spec.podSecurity`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +genclient
 // +genclient:nonNamespaced
