@@ -245,6 +245,7 @@ func (d *dice) openings(name string, w world) {
 	r := &resolved{tenant: w.tenant}
 	remember(kindNetworkPolicy, v1alpha1.PolicyAllowTenant)
 	remember(kindNetworkPolicy, v1alpha1.PolicyAllowDNS)
+	remember(kindNetworkPolicy, v1alpha1.PolicyAllowGateways)
 	for _, policy := range ofAgreements {
 		if d.rarely(3) {
 			continue
@@ -261,7 +262,8 @@ func (d *dice) openings(name string, w world) {
 		binding := bindingName(role)
 		s.Versions[remember(kindRoleBinding, binding)] = "13"
 		s.Subjects[binding] = append(some(d, 1, rbacv1.Subject{Kind: "Group", APIGroup: rbacv1.GroupName, Name: "acme-devs"}),
-			rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "dana"}, rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "left"})
+			rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "dana"}, rbacv1.Subject{Kind: "User", APIGroup: rbacv1.GroupName, Name: "left"},
+			rbacv1.Subject{Kind: "ServiceAccount", Name: "ci", Namespace: "acme-app"})
 	}
 	w.facts.Standing[name] = s
 	if n := w.facts.Namespaces[name]; n.Facts != nil {

@@ -37,12 +37,13 @@ func (r *resolved) tighten(f Facts, p *Plan) {
 	r.keepEffective(f, p)
 }
 
-// withinReach are the tenant's own namespaces that the spec names or the status remembers, but for those no tenant may have.
+// withinReach are the tenant's own namespaces that the status remembers, also one that a profile took for itself since: what
+// was opened there is still this tenant's. Of those the spec names alone, those no tenant may have are left out.
 func (r *resolved) withinReach(f Facts) []string {
-	reserved := r.reserved(f)
+	named, reserved := NamespaceNames(r.tenant), r.reserved(f)
 	return slices.DeleteFunc(Owned(r.tenant, f), func(name string) bool {
-		named := slices.Contains(NamespaceNames(r.tenant), name) || remembered(r.tenant, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name})
-		return !named || slices.Contains(reserved, name)
+		return !remembered(r.tenant, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name}) &&
+			(!slices.Contains(named, name) || slices.Contains(reserved, name))
 	})
 }
 
@@ -73,6 +74,9 @@ func (r *resolved) tightenNamespace(name string, f Facts, p *Plan) {
 	if r.isolated() {
 		r.dropOpenings(name, p)
 		shut(r.tenant.Name, name, p)
+	}
+	if r.profile != nil && len(r.profile.Spec.Gateways) == 0 {
+		p.drop(policyIn(name, v1alpha1.PolicyAllowGateways))
 	}
 	var left []string
 	for _, policy := range ofAgreements {
@@ -123,34 +127,34 @@ func (r *resolved) tightenPolicy(ref v1alpha1.ObjectRef, f Facts, p *Plan) []str
 
 // permitted are the networks a policy may open on a port. Associates are those the spec names, whose agreements are in
 // force and that carry no disabled channel; without a profile nobody knows how often they must be verified, nor which
-// channels are disabled.
+// channels are disabled. The API server is the profile's to open, and stays as it is while there is none.
 func (r *resolved) permitted(policy string) func(v1alpha1.Port) *netipx.IPSet {
 	all := []v1alpha1.CIDR{"0.0.0.0/0", "::/0"}
-	switch policy {
-	case v1alpha1.PolicyAllowAssociates:
-		var rules []openRule
-		for _, a := range r.associates {
-			rules = append(rules, a.rules...)
-		}
-		open := networksOf(rules)
-		return func(port v1alpha1.Port) *netipx.IPSet {
-			if set, found := open[port]; found {
-				return set
-			}
-			return &netipx.IPSet{}
-		}
-	case v1alpha1.PolicyAllowMailbox:
-		return func(v1alpha1.Port) *netipx.IPSet { return ipSet(subtract(all, r.closed)) }
+	switch {
+	case policy == v1alpha1.PolicyAllowAssociates:
+		return toNoMoreThan(r.associates)
+	case policy == v1alpha1.PolicyAllowAPI && r.profile != nil:
+		return toNoMoreThan(pointees(r.api))
 	}
+	return func(v1alpha1.Port) *netipx.IPSet { return ipSet(subtract(all, r.closed)) }
+}
+
+func toNoMoreThan(openings []opening) func(v1alpha1.Port) *netipx.IPSet {
+	var rules []openRule
+	for _, o := range openings {
+		rules = append(rules, o.rules...)
+	}
+	open := networksOf(rules)
 	return func(port v1alpha1.Port) *netipx.IPSet {
-		if slices.Contains(r.ports, port) {
-			return &netipx.IPSet{}
+		if set, found := open[port]; found {
+			return set
 		}
-		return ipSet(subtract(all, r.closed))
+		return &netipx.IPSet{}
 	}
 }
 
-// tightenBinding takes those out of a role whose grant expired, or whom the spec no longer names.
+// tightenBinding takes those out of a role whose grant expired, or whom the spec no longer names, and service accounts of a
+// namespace that is no longer the tenant's: whoever has it now could be them.
 func (r *resolved) tightenBinding(role v1alpha1.Role, namespace string, f Facts, p *Plan) {
 	ref := v1alpha1.ObjectRef{Kind: kindRoleBinding, Namespace: namespace, Name: bindingName(role)}
 	subjects, stand := f.Standing[namespace].Subjects[ref.Name]
@@ -158,11 +162,11 @@ func (r *resolved) tightenBinding(role v1alpha1.Role, namespace string, f Facts,
 		delete(p.refs, ref)
 		return
 	}
-	granted := r.subjects(f)[role]
+	granted, own := r.subjects(f)[role], Owned(r.tenant, f)
 	var left []v1alpha1.Subject
 	for _, s := range subjects {
 		subject := v1alpha1.Subject{Kind: v1alpha1.SubjectKind(s.Kind), Name: s.Name, Namespace: v1alpha1.Name(s.Namespace)}
-		if slices.Contains(granted, subject) {
+		if slices.Contains(granted, subject) && (s.Namespace == "" || slices.Contains(own, s.Namespace)) {
 			left = append(left, subject)
 		}
 	}

@@ -28,7 +28,7 @@ func (w world) checkNarrowed(t *testing.T, p *Plan) []string {
 		}
 	}
 	for _, ref := range w.tenant.Status.Inventory {
-		if !p.Owns(ref) && !Narrowed(ref) && (!strings.HasPrefix(ref.Name, "hipaa-allow-") || ref.Name == v1alpha1.PolicyAllowDNS || w.due(p, ref.Namespace) != v1alpha1.GateQuarantined) {
+		if !p.Owns(ref) && !Narrowed(ref) && !w.withdrawn(ref) && (!strings.HasPrefix(ref.Name, "hipaa-allow-") || ref.Name == v1alpha1.PolicyAllowDNS || w.due(p, ref.Namespace) != v1alpha1.GateQuarantined) {
 			t.Errorf("%v is given up", ref)
 		}
 	}
@@ -48,6 +48,11 @@ func (w world) checkNarrowed(t *testing.T, p *Plan) []string {
 		t.Errorf("the findings change once it is done:\nfirst  %s\nsecond %s", was, is)
 	}
 	return w.narrowedKinds(p)
+}
+
+// withdrawn says that the profile no longer lets anybody in through gateways.
+func (w world) withdrawn(ref v1alpha1.ObjectRef) bool {
+	return ref.Name == v1alpha1.PolicyAllowGateways && w.facts.Profile != nil && len(w.facts.Profile.Spec.Gateways) == 0
 }
 
 func (w world) due(p *Plan, namespace string) v1alpha1.Gate { return p.Gates[namespace] }
@@ -214,20 +219,33 @@ func (w world) checkPermitted(t *testing.T, p *Plan) {
 	t.Helper()
 	for _, name := range Owned(w.tenant, w.facts) {
 		n := w.facts.Namespaces[name]
-		named := slices.Contains(NamespaceNames(w.tenant), name) || remembered(w.tenant, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name})
-		if n.Terminating || !named || slices.Contains([]string{"edge", "hipaa-system", "kube-system"}, name) {
-			continue // not written to, or no tenant may have it
+		wrote := remembered(w.tenant, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name})
+		reserved := slices.Contains([]string{"edge", "hipaa-system", "kube-system"}, name)
+		if n.Terminating || !wrote && (reserved || !slices.Contains(NamespaceNames(w.tenant), name)) {
+			continue // not written to, or no tenant may have it, nor had
+		}
+		if gateways := policyIn(name, v1alpha1.PolicyAllowGateways); w.withdrawn(gateways) && slices.Contains(w.tenant.Status.Inventory, gateways) {
+			t.Errorf("%v stays, although the profile has no gateways", gateways)
 		}
 		for policy, spec := range w.facts.Standing[name].Policies {
 			ref := policyIn(name, policy)
-			if policy != v1alpha1.PolicyAllowAssociates || !slices.Contains(w.tenant.Status.Inventory, ref) {
+			may, named := w.permitted(policy)
+			if !named || !slices.Contains(w.tenant.Status.Inventory, ref) {
 				continue
 			}
 			for _, rule := range spec.Egress {
 				for _, to := range rule.To {
-					if !covers(w.vouched(), to.IPBlock.CIDR) {
-						t.Errorf("%v opens %s, for which no associate in force vouches", ref, to.IPBlock.CIDR)
+					if !covers(may, to.IPBlock.CIDR) {
+						t.Errorf("%v opens %s, for which neither an associate in force nor the profile vouches", ref, to.IPBlock.CIDR)
 					}
+				}
+			}
+		}
+		for binding, subjects := range w.facts.Standing[name].Subjects {
+			for _, s := range subjects {
+				if ref := (v1alpha1.ObjectRef{Kind: kindRoleBinding, Namespace: name, Name: binding}); s.Namespace != "" && slices.Contains(w.tenant.Status.Inventory, ref) &&
+					!ours(w.tenant, s.Namespace, w.facts.Namespaces[s.Namespace]) {
+					t.Errorf("%v binds service account %s of namespace %s, which is not the tenant's", ref, s.Name, s.Namespace)
 				}
 			}
 		}
@@ -267,6 +285,20 @@ func (w world) checkLapse(t *testing.T, p *Plan, name string, n Namespace) {
 			t.Errorf("%v stays although the agreement lapsed", ref)
 		}
 	}
+}
+
+// permitted are the networks a policy may open at most; false where that is not said.
+func (w world) permitted(policy string) (*netipx.IPSet, bool) {
+	switch {
+	case policy == v1alpha1.PolicyAllowAssociates:
+		return w.vouched(), true
+	case policy == v1alpha1.PolicyAllowAPI && w.facts.Profile != nil:
+		if api := w.facts.Profile.Spec.KubernetesAPI; api != nil {
+			return ipSet(subtract(api.CIDRs, nil)), true
+		}
+		return ipSet(), true
+	}
+	return nil, false
 }
 
 // vouched are the networks of the associates that are named and in force; none without a profile.

@@ -4,13 +4,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
 // TestAChannelClosesWhileTheSpecCannotBeHonoured: its networks to the mailbox and to the API server, its ports to the API
-// server alone, because the mailbox is the one way out for mail.
+// server alone, because the mailbox is the one way out for mail. A port of the API server that the profile does not open any
+// more closes as well.
 func TestAChannelClosesWhileTheSpecCannotBeHonoured(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
@@ -18,17 +20,18 @@ func TestAChannelClosesWhileTheSpecCannotBeHonoured(t *testing.T) {
 		mailbox, api []openRule
 	}{
 		{"another port, another network", v1alpha1.Channel{Name: "fax", Ports: []v1alpha1.Port{{Port: 1720, Protocol: "TCP"}}, CIDRs: cidrs("10.0.0.0/8")},
-			[]openRule{on(25, "192.0.2.0/24")}, []openRule{on(443, "192.0.2.0/24"), on(6443, "192.0.2.0/24")}},
+			[]openRule{on(25, "192.0.2.0/24")}, []openRule{on(443, "192.0.2.0/24")}},
 		{"its port", v1alpha1.Channel{Name: "fax", Ports: []v1alpha1.Port{{Port: 443, Protocol: "TCP"}, {Port: 25, Protocol: "TCP"}}},
-			[]openRule{on(25, "192.0.2.0/24")}, []openRule{on(6443, "192.0.2.0/24")}},
+			[]openRule{on(25, "192.0.2.0/24")}, nil},
 		{"its network", v1alpha1.Channel{Name: "fax", CIDRs: cidrs("192.0.2.0/25")},
-			[]openRule{on(25, "192.0.2.128/25")}, []openRule{on(443, "192.0.2.128/25"), on(6443, "192.0.2.128/25")}},
+			[]openRule{on(25, "192.0.2.128/25")}, []openRule{on(443, "192.0.2.128/25")}},
 		{"all of it", v1alpha1.Channel{Name: "fax", CIDRs: cidrs("192.0.0.0/16")}, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tenant := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) { h.UID, h.Spec.SessionTimeout = "u-acme", "30m" })
 			f := factsFor(fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) {
 				p.Spec.Channels, p.Spec.RequiredDisabledChannels = []v1alpha1.Channel{tc.channel}, []v1alpha1.Name{"fax"}
+				p.Spec.KubernetesAPI = &v1alpha1.KubernetesAPI{CIDRs: cidrs("192.0.2.0/24"), Port: 443}
 			}))
 			f.Namespaces["acme"], f.Standing = standing("acme", "u-acme", v1alpha1.GateOpen), map[string]Standing{"acme": NewStanding()}
 			r := &resolved{tenant: tenant}
@@ -50,6 +53,77 @@ func TestAChannelClosesWhileTheSpecCannotBeHonoured(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatTheProfileTakesAwayClosesWhileTheSpecCannotBeHonoured, and stays while there is no profile to ask.
+func TestWhatTheProfileTakesAwayClosesWhileTheSpecCannotBeHonoured(t *testing.T) {
+	api, gateways := policyIn("acme", v1alpha1.PolicyAllowAPI), policyIn("acme", v1alpha1.PolicyAllowGateways)
+	for name, tc := range map[string]struct {
+		profile *v1alpha1.HIPAAProfile
+		stay    bool
+	}{
+		"it opens both": {fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) {
+			p.Spec.KubernetesAPI = &v1alpha1.KubernetesAPI{CIDRs: cidrs("192.0.2.0/24"), Port: 443}
+			p.Spec.Gateways = []v1alpha1.PeerPods{{Namespace: "edge"}}
+		}), true},
+		"it opens neither": {fixture.Profile("default"), false},
+		"there is none":    {nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := mistaken(tc.profile, api, gateways)
+			w.facts.Standing["acme"].Policies[api.Name] = specOf((&resolved{tenant: w.tenant}).egressPolicy("acme", api.Name, []opening{{rules: []openRule{on(443, "192.0.2.0/24")}}}))
+			p := Compile(w.tenant, w.facts)
+			for _, ref := range []v1alpha1.ObjectRef{api, gateways} {
+				if p.Owns(ref) != tc.stay {
+					t.Errorf("%s stays: %t, want %t", ref.Name, p.Owns(ref), tc.stay)
+				}
+			}
+		})
+	}
+}
+
+// TestANamespaceAProfileTookForItselfIsStillNarrowed: the profile may have named it by mistake, and what the tenant opened there
+// is as open as before.
+func TestANamespaceAProfileTookForItselfIsStillNarrowed(t *testing.T) {
+	profile := fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) { p.Spec.BAA = &v1alpha1.BAARules{OnLapse: v1alpha1.LapseIsolate} })
+	ingress := policyIn("acme", v1alpha1.PolicyAllowIngress)
+	w := mistaken(profile, v1alpha1.ObjectRef{Kind: kindNamespace, Name: "acme"}, ingress)
+	w.facts.SharedNamespaces = []string{"acme"}
+	w.tenant.Spec.BAA.ExpiresOn = "2026-11-01"
+	p := Compile(w.tenant, w.facts)
+	if !has(p, CodeNamespaceReserved) {
+		t.Fatalf("findings are %v; want the namespace reserved", p.Findings)
+	}
+	if p.Owns(ingress) || p.Gates["acme"] != v1alpha1.GateQuarantined {
+		t.Errorf("the agreement ended: the gate is %q, ingress stays: %t", p.Gates["acme"], p.Owns(ingress))
+	}
+}
+
+// TestServiceAccountsOfANamespaceThatWasLostAreUnbound: another tenant may have the namespace by now.
+func TestServiceAccountsOfANamespaceThatWasLostAreUnbound(t *testing.T) {
+	binding := v1alpha1.ObjectRef{Kind: kindRoleBinding, Namespace: "acme", Name: bindingName(v1alpha1.RoleDeveloper)}
+	w := mistaken(fixture.Profile("default"), binding)
+	w.tenant.Spec.Namespaces = []v1alpha1.TenantNamespace{{Name: "acme"}, {Name: "acme-ci"}}
+	w.tenant.Spec.Roles = []v1alpha1.RoleGrant{{Role: v1alpha1.RoleDeveloper, Subjects: []v1alpha1.Subject{
+		{Kind: "ServiceAccount", Name: "ci", Namespace: "acme"}, {Kind: "ServiceAccount", Name: "ci", Namespace: "acme-ci"},
+	}}}
+	w.facts.Namespaces["acme-ci"] = standing("birch", "u-birch", v1alpha1.GateOpen)
+	w.facts.Standing["acme"].Subjects[binding.Name] = []rbacv1.Subject{
+		{Kind: "ServiceAccount", Name: "ci", Namespace: "acme"}, {Kind: "ServiceAccount", Name: "ci", Namespace: "acme-ci"},
+	}
+	left := w.after(t, Compile(w.tenant, w.facts)).facts.Standing["acme"].Subjects[binding.Name]
+	if len(left) != 1 || left[0].Namespace != "acme" {
+		t.Errorf("bound are %v; want the account of acme alone", left)
+	}
+}
+
+// mistaken is a tenant with objects that stand and a session timeout that no profile permits.
+func mistaken(profile *v1alpha1.HIPAAProfile, stand ...v1alpha1.ObjectRef) world {
+	w := world{facts: factsFor(profile), tenant: fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) {
+		h.UID, h.Spec.SessionTimeout, h.Status.Inventory = "u-acme", "30m", stand
+	})}
+	w.facts.Namespaces["acme"], w.facts.Standing = standing("acme", "u-acme", v1alpha1.GateOpen), map[string]Standing{"acme": NewStanding()}
+	return w
 }
 
 func on(port int32, cidrs ...string) openRule {
