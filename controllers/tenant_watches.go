@@ -106,13 +106,8 @@ func (r *TenantReconciler) tenants(ctx context.Context, keep func(*v1alpha1.HIPA
 // and drift that was repaired. What is found of the cluster as a whole is not told once for each tenant.
 func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 	for _, f := range d.plan.Findings {
-		if f.Severity != v1alpha1.SeverityInfo && !compile.OfCluster(f) && !slices.Contains(d.before.Findings, f) {
-			r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
-		}
-	}
-	for _, f := range d.plan.Findings {
-		if f.Code == compile.CodeGrantExpired && !slices.Contains(d.before.Findings, f) {
-			r.Recorder.Eventf(t, nil, corev1.EventTypeNormal, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
+		if kind := toldAs(f); kind != "" && !slices.Contains(d.before.Findings, f) {
+			r.Recorder.Eventf(t, nil, kind, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
 		}
 	}
 	if repaired := d.repaired(); !d.plan.Narrows() && drifted(t, d) && len(repaired) > 0 {
@@ -122,6 +117,17 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 	if d.inputs.Err == nil && d.plan.Writable() {
 		r.keysChanged(t, d.keys.changes)
 	}
+}
+
+// toldAs is the type of a finding's event; empty when it is not told. That access ended is told although all is as it should be.
+func toldAs(f v1alpha1.Finding) string {
+	switch {
+	case f.Code == compile.CodeGrantExpired:
+		return corev1.EventTypeNormal
+	case f.Severity == v1alpha1.SeverityInfo || compile.OfCluster(f):
+		return ""
+	}
+	return corev1.EventTypeWarning
 }
 
 // repaired is what was written, but for what was never written before, because an API for it has come, and for the keysets

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -176,6 +177,9 @@ func (a *Applier) patch(ctx context.Context, want desired) (standing, error) {
 	obj.SetNamespace(want.ref.Namespace)
 	obj.SetName(want.ref.Name)
 	err := a.writer.Patch(ctx, obj, client.RawPatch(types.ApplyPatchType, want.body), a.options(want)...)
+	if wanted, binding := want.object.(*rbacv1.RoleBinding); binding && apierrors.IsInvalid(err) {
+		return a.rebind(ctx, want, wanted.RoleRef, err)
+	}
 	if apierrors.IsInvalid(err) && optional(want.ref) {
 		err = a.standsInTheWay(ctx, obj, err)
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,7 +23,9 @@ var _ = Describe("what somebody else does", Ordered, func() {
 	const name = "drift"
 
 	BeforeAll(func(ctx SpecContext) {
-		create(ctx, fixture.Tenant(name))
+		create(ctx, fixture.Tenant(name, func(t *v1alpha1.HIPAATenant) {
+			t.Spec.Roles = []v1alpha1.RoleGrant{{Role: v1alpha1.RoleAuditor, Subjects: []v1alpha1.Subject{{Kind: "User", Name: "pat@acme.example"}}}}
+		}))
 		awaitReady(ctx, name)
 	})
 
@@ -120,6 +123,8 @@ func policy(name string) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{ObjectMeta: at(name)}
 }
 
+func auditors() *rbacv1.RoleBinding { return &rbacv1.RoleBinding{ObjectMeta: at("hipaa-auditor")} }
+
 func at(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "drift", Name: name} }
 
 func merge(ctx SpecContext, obj client.Object, patch string) error {
@@ -146,6 +151,20 @@ var damages = []struct {
 	}},
 	{"removing the labels of the limits", func(ctx SpecContext) error {
 		return merge(ctx, &corev1.LimitRange{ObjectMeta: at(v1alpha1.LimitsName)}, `{"metadata":{"labels":null}}`)
+	}},
+	{"letting in one more", func(ctx SpecContext) error {
+		return merge(ctx, auditors(), `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}]}`)
+	}},
+	{"letting nobody in", func(ctx SpecContext) error { return admin.Delete(ctx, auditors()) }},
+	{"binding another role under its name", func(ctx SpecContext) error {
+		if err := client.IgnoreNotFound(admin.Delete(ctx, auditors())); err != nil {
+			return err
+		}
+		other := auditors()
+		other.Labels = map[string]string{v1alpha1.LabelTenant: "drift", v1alpha1.LabelManagedBy: v1alpha1.OperatorName}
+		other.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"}
+		other.Subjects = []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "mallory"}}
+		return admin.Create(ctx, other)
 	}},
 	{"opening another region", func(ctx SpecContext) error {
 		return merge(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "drift"}}, `{"metadata":{"annotations":{"hipaatenant.dev/regions":"eu-west-1"}}}`)
