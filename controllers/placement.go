@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
@@ -29,17 +27,27 @@ var (
 		Name: "hipaatenant_disabled_channel_pods",
 		Help: "Pods that serve a channel that is disabled for their tenant. A tenant without any has no series.",
 	}, []string{"tenant"})
+	stalePods = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "hipaatenant_stale_config_pods",
+		Help: "Pods that run with another config than their namespace has. A tenant without any has no series.",
+	}, []string{"tenant"})
+	uninjectedPods = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "hipaatenant_uninjected_pods",
+		Help: "Pods that asked not to be given the config, of which nobody knows whether they read it. A tenant without any has no series.",
+	}, []string{"tenant"})
 	disputedNodes = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hipaatenant_disputed_nodes",
 		Help: "Nodes whose region label contradicts their spec.providerID.",
 	})
 )
 
-func init() { metrics.Registry.MustRegister(misplacedPods, channelPods, disputedNodes) }
+func init() {
+	metrics.Registry.MustRegister(misplacedPods, channelPods, stalePods, uninjectedPods, disputedNodes)
+}
 
-// Placement knows where pods and volumes are and which channels pods serve, and wakes a tenant when one of its own turns
-// up outside its regions or serves a disabled channel, or may have ended doing so. Everything else that happens to pods
-// wakes nobody.
+// Placement knows where pods and volumes are, which channels pods serve and which config they were given, and wakes a
+// tenant when one of its own turns up outside its regions, serves a disabled channel or has another config, or may have
+// ended doing so. Everything else that happens to pods wakes nobody.
 //
 // Nothing is missed, because of the order of steps: a pod is in the index before its event is looked at; the regions of
 // a tenant are noted before its pods are listed; nodes are noted before the pods on them are listed. Whichever of two
@@ -58,10 +66,13 @@ type Placement struct {
 // placed is how a tenant was last judged.
 type placed struct {
 	regions []string
-	// disabled are its channels that no pod may serve.
-	disabled []string
-	// outside: pods of it are, or may be, reported as misplaced, so that the end of any pod may be news.
-	outside bool
+	// channels no pod may serve.
+	channels []string
+	// config is the hash of the config that pods should have, by namespace.
+	config map[string]string
+	// unsure: pods of it are reported as misplaced, so that the end of any pod may be news, or a plan is being made from pods
+	// that were listed before.
+	unsure bool
 }
 
 // NewPlacement returns the watches of pods and volumes; they run once the tenants' controller starts.
@@ -115,21 +126,6 @@ func handlers[T any](ctx context.Context, changed func(ctx context.Context, befo
 	}
 }
 
-// podChanged wakes the tenant of a pod that came, went, or serves another channel, when it is or was unwanted.
-func (p *Placement) podChanged(ctx context.Context, before, after *compile.Pod) {
-	if before != nil && after != nil && before.UID == after.UID && before.Node == after.Node && before.Channel == after.Channel {
-		return
-	}
-	for _, pod := range []*compile.Pod{before, after} {
-		if pod == nil {
-			continue
-		}
-		if tenant := p.tenantOf(ctx, pod.Namespace); tenant != "" && p.matters(tenant, pod) {
-			p.wake(tenant)
-		}
-	}
-}
-
 // volumeChanged wakes the tenant of a volume that came, went, or lies elsewhere than it did.
 func (p *Placement) volumeChanged(ctx context.Context, before, after *compile.Volume) {
 	if before != nil && after != nil && reflect.DeepEqual(before, after) {
@@ -140,22 +136,9 @@ func (p *Placement) volumeChanged(ctx context.Context, before, after *compile.Vo
 			continue
 		}
 		if tenant := p.tenantOf(ctx, volume.Namespace); tenant != "" {
-			p.wake(tenant)
+			p.wake(tenant, wakeDelay)
 		}
 	}
-}
-
-// matters says that a pod may change what is said of its tenant.
-func (p *Placement) matters(tenant string, pod *compile.Pod) bool {
-	nodes := p.state.Nodes()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last, known := p.known[tenant]
-	if !known || last.outside || nodes == nil || slices.Contains(last.disabled, pod.Channel) {
-		return true
-	}
-	where, exists := nodes.Nodes[pod.Node]
-	return exists && !slices.Contains(last.regions, where.Region()) // until the node is known there is nothing to say
 }
 
 // nodesMoved wakes the tenants with pods on nodes that are elsewhere than they were.
@@ -172,7 +155,7 @@ func (p *Placement) nodesMoved(ctx context.Context, names []string) error {
 	}
 	for namespace := range namespaces {
 		if tenant := p.tenantOf(ctx, namespace); tenant != "" {
-			p.wake(tenant)
+			p.wake(tenant, wakeDelay)
 		}
 	}
 	return nil
@@ -190,24 +173,14 @@ func (p *Placement) tenantOf(ctx context.Context, namespace string) string {
 	return ns.Labels[v1alpha1.LabelTenant]
 }
 
-// wakeDelay lets a burst of pods end in one look at their tenant.
-const wakeDelay = 200 * time.Millisecond
-
-// wake asks for a look at a tenant. Before the tenants' controller has started there is nobody to ask, and no need to:
-// it begins with every tenant.
-func (p *Placement) wake(tenant string) {
-	p.mu.Lock()
-	q := p.queue
-	p.mu.Unlock()
-	if q != nil {
-		q.AddAfter(requestFor(tenant), wakeDelay)
-	}
-}
-
 // read lists the pods and volumes of a tenant's namespaces, and notes by which regions they are about to be judged.
 func (p *Placement) read(tenant string, regions []string, namespaces map[string]compile.Namespace) (pods []compile.Pod, volumes []compile.Volume, err error) {
 	p.mu.Lock()
-	p.known[tenant] = &placed{regions: regions, outside: true}
+	next := &placed{regions: regions, unsure: true}
+	if last, known := p.known[tenant]; known {
+		next.channels, next.config = last.channels, last.config
+	}
+	p.known[tenant] = next
 	p.mu.Unlock()
 	for name, n := range namespaces {
 		if n.Tenant() != "" && n.Tenant() != tenant {
@@ -221,33 +194,4 @@ func (p *Placement) read(tenant string, regions []string, namespaces map[string]
 		pods, volumes = append(pods, inside...), append(volumes, claimed...)
 	}
 	return pods, volumes, nil
-}
-
-// judged notes what a plan found of a tenant's pods, and which others would be found.
-func (p *Placement) judged(tenant string, plan *compile.Plan) {
-	p.mu.Lock()
-	if last, known := p.known[tenant]; known {
-		last.outside, last.disabled = len(plan.Misplaced) > 0, plan.Channels
-	}
-	p.mu.Unlock()
-	count(misplacedPods, tenant, len(plan.Misplaced))
-	count(channelPods, tenant, len(plan.Serving))
-}
-
-// count sets the gauge of a tenant; one that counts nothing has no series.
-func count(gauge *prometheus.GaugeVec, tenant string, n int) {
-	if n == 0 {
-		gauge.DeleteLabelValues(tenant)
-		return
-	}
-	gauge.WithLabelValues(tenant).Set(float64(n))
-}
-
-// forget drops what is known of a tenant that is gone.
-func (p *Placement) forget(tenant string) {
-	p.mu.Lock()
-	delete(p.known, tenant)
-	p.mu.Unlock()
-	count(misplacedPods, tenant, 0)
-	count(channelPods, tenant, 0)
 }

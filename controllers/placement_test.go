@@ -22,18 +22,19 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
-// bell is a queue that only tells who was put into it.
+// bell is a queue that only tells who was put into it, and how much later the last of them is due.
 type bell struct {
 	queue
-	mu   sync.Mutex
-	rung []string
+	mu    sync.Mutex
+	rung  []string
+	after time.Duration
 }
 
-// AddAfter notes a request, however much later it is due.
-func (b *bell) AddAfter(r reconcile.Request, _ time.Duration) {
+// AddAfter notes a request.
+func (b *bell) AddAfter(r reconcile.Request, after time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rung = append(b.rung, r.Name)
+	b.rung, b.after = append(b.rung, r.Name), after
 }
 
 // woken are the tenants woken since the last time, in order and once each.
@@ -88,10 +89,11 @@ func somewhere(t *testing.T) (*Placement, *bell) {
 func TestLocatePod(t *testing.T) {
 	pod := runningPod("acme", "web", "east")
 	pod.ResourceVersion, pod.Labels, pod.Spec.Containers = "7", map[string]string{"a": "b", v1alpha1.LabelChannel: "sms"}, make([]corev1.Container, 3)
+	pod.Annotations = map[string]string{v1alpha1.AnnotationConfigHash: "c0ffee", v1alpha1.AnnotationInjectConfig: "false"}
 	got, err := locatePod(pod)
 	want := &locatedPod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "web", UID: "u-1", ResourceVersion: "7"},
-		fact:       compile.Pod{Namespace: "acme", Name: "web", UID: "u-1", Node: "east", Controller: "ReplicaSet", Channel: "sms"},
+		fact:       compile.Pod{Namespace: "acme", Name: "web", UID: "u-1", Node: "east", Controller: "ReplicaSet", Channel: "sms", Config: "c0ffee", Uninjected: true},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(locatedPod{})); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -114,9 +116,11 @@ func TestLocatePod(t *testing.T) {
 // TestWhoIsWokenByAPod: only a tenant for whom it makes a difference.
 func TestWhoIsWokenByAPod(t *testing.T) {
 	pod := func(namespace, node string) *compile.Pod {
-		return &compile.Pod{Namespace: namespace, Name: "web", UID: "u-1", Node: node}
+		return &compile.Pod{Namespace: namespace, Name: "web", UID: "u-1", Node: node, Config: "new"}
 	}
+	given := func(p *compile.Pod, config string) *compile.Pod { q := *p; q.Config = config; return &q }
 	serving := func(p *compile.Pod, channel string) *compile.Pod { q := *p; q.Channel = channel; return &q }
+	leaving := func(p *compile.Pod) *compile.Pod { q := *p; q.Leaving = true; return &q }
 	again := func(p *compile.Pod) *compile.Pod { q := *p; q.UID = "u-2"; return &q }
 	for name, tc := range map[string]struct {
 		before, after *compile.Pod
@@ -143,16 +147,63 @@ func TestWhoIsWokenByAPod(t *testing.T) {
 		"comes, for another channel":        {nil, serving(pod("acme", "east"), "fax"), 0, nil},
 		"takes up a disabled channel":       {pod("acme", "east"), serving(pod("acme", "east"), "sms"), 0, []string{"acme"}},
 		"gives up a disabled channel":       {serving(pod("acme", "east"), "sms"), serving(pod("acme", "east"), "fax"), 0, []string{"acme"}},
+		"comes, with an older config":       {nil, given(pod("acme", "east"), "old"), 0, []string{"acme"}},
+		"comes, with no config":             {nil, given(pod("acme", "east"), ""), 0, []string{"acme"}},
+		"goes, with an older config":        {given(pod("acme", "east"), "old"), nil, 0, []string{"acme"}},
+		"with an older config leaves":       {given(pod("acme", "east"), "old"), leaving(given(pod("acme", "east"), "old")), 0, nil},
+		"comes, where no config stands":     {nil, given(pod("acme-data", "east"), "old"), 0, nil},
 		"takes up another channel":          {pod("acme", "east"), serving(pod("acme", "east"), "fax"), 0, nil},
 	} {
 		p, b := somewhere(t)
 		if _, _, err := p.read("acme", []string{"us-east-1"}, nil); err != nil {
 			t.Fatal(err)
 		}
-		p.judged("acme", &compile.Plan{Misplaced: make([]compile.Unwanted, tc.reported), Channels: []string{"sms"}})
+		p.judged("acme", &compile.Plan{
+			Misplaced: make([]compile.Unwanted, tc.reported), Channels: []string{"sms"}, Config: map[string]string{"acme": "new"},
+		})
 		p.podChanged(t.Context(), tc.before, tc.after)
 		if diff := cmp.Diff(tc.want, b.woken()); diff != "" {
 			t.Errorf("a pod %s (-want +got):\n%s", name, diff)
+		}
+		p.forget("acme")
+	}
+}
+
+// TestHowSoonATenantIsLookedAt: what is told within seconds is looked at before, and a rollout, which is only counted, once in
+// a while.
+func TestHowSoonATenantIsLookedAt(t *testing.T) {
+	pod := compile.Pod{Namespace: "acme", Name: "web", UID: "u-1", Node: "east", Config: "new"}
+	abroad, serving, old := pod, pod, pod
+	abroad.Node, serving.Channel, old.Config = "west", "sms", "old"
+	plan := &compile.Plan{Channels: []string{"sms"}, Config: map[string]string{"acme": "new"}}
+	for name, tc := range map[string]struct {
+		pod    compile.Pod
+		judged bool
+		want   time.Duration
+	}{
+		"outside":                           {abroad, true, wakeDelay},
+		"of a disabled channel":             {serving, true, wakeDelay},
+		"with an older config":              {old, true, tallyDelay},
+		"as it should be":                   {pod, true, 0},
+		"outside, meanwhile":                {abroad, false, wakeDelay},
+		"of a disabled channel, meanwhile":  {serving, false, wakeDelay},
+		"with an older config, meanwhile":   {old, false, unsureDelay},
+		"as it should have been, meanwhile": {pod, false, unsureDelay},
+	} {
+		p, b := somewhere(t)
+		look := func() {
+			if _, _, err := p.read("acme", []string{"us-east-1"}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look()
+		p.judged("acme", plan)
+		if !tc.judged {
+			look()
+		}
+		p.podChanged(t.Context(), nil, &tc.pod)
+		if b.after != tc.want {
+			t.Errorf("a pod %s: its tenant is looked at after %s, want %s", name, b.after, tc.want)
 		}
 		p.forget("acme")
 	}
@@ -289,7 +340,7 @@ func TestThePlacementIsWatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.wake("acme") // nobody listens yet
+	p.wake("acme", wakeDelay) // nobody listens yet
 	b := &bell{}
 	if err := p.Start(ctx, b); err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func keyOf[T any](obj any, key func(T) string) ([]string, error) {
 	return []string{key(l.fact)}, nil
 }
 
-// locatePod keeps of a pod where it is, what would make it anew and the channel it serves. Names that many pods share are held once.
+// locatePod keeps of a pod where it is, what would make it anew, the channel it serves and the config it was given. Names that many pods share are held once.
 func locatePod(in any) (any, error) {
 	p, ok := in.(*corev1.Pod)
 	if !ok {
@@ -95,6 +95,7 @@ func locatePod(in any) (any, error) {
 	}
 	l := &locatedPod{ObjectMeta: metaOf(p), fact: compile.Pod{
 		Name: p.Name, UID: p.UID, Node: once(p.Spec.NodeName), Channel: once(p.Labels[v1alpha1.LabelChannel]),
+		Config: once(p.Annotations[v1alpha1.AnnotationConfigHash]), Uninjected: p.Annotations[v1alpha1.AnnotationInjectConfig] == "false",
 		Leaving: p.DeletionTimestamp != nil,
 	}}
 	l.fact.Namespace = l.Namespace

@@ -52,7 +52,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *TenantReconciler) drift() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { return !r.Applier.Echo(e.Object) },
-		UpdateFunc: func(e event.UpdateEvent) bool { return !r.Applier.Echo(e.ObjectNew) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return r.Applier.Changed(e.ObjectOld, e.ObjectNew) },
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			r.Applier.Gone(e.Object)
 			return true

@@ -15,7 +15,9 @@ package v1alpha1
 //	│                       Secrets in etcd (what is not so there, or not known, does not hold Ready back: the data keys
 //	│                       are wrapped all the same, and no operator configures API servers)
 //	├── AccessBound         the role bindings stand
-//	└── ConfigDelivered     hipaa-config stands in every namespace, and no pod serves a channel it says is disabled
+//	└── ConfigDelivered     hipaa-config stands in every namespace, and no pod serves a channel it says is disabled (that pods
+//	                        run with an older config, reason ConfigStale, or were not given one, reason ConfigUnknown,
+//	                        does not hold Ready back: they take it when they are made anew)
 //
 //	Reconciling = True while work is left; Stalled = True when only a change of the spec can help.
 const (
@@ -108,6 +110,10 @@ const (
 	ReasonPodsMisplaced = "PodsMisplaced"
 	// ReasonChannelPodsRunning: pods serve a channel that is disabled.
 	ReasonChannelPodsRunning = "ChannelPodsRunning"
+	// ReasonConfigStale: the config stands, and pods run with an older one.
+	ReasonConfigStale = "ConfigStale"
+	// ReasonConfigUnknown: the config stands, and pods asked not to be given it.
+	ReasonConfigUnknown = "ConfigUnknown"
 	// ReasonVolumesOutsideRegions: volumes of the tenant lie outside its regions.
 	ReasonVolumesOutsideRegions = "VolumesOutsideRegions"
 	// ReasonKMSWrapped: data keys are wrapped by an external KMS.

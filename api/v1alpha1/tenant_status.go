@@ -96,6 +96,12 @@ type NamespaceStatus struct {
 	// Gate as last written.
 	// +optional
 	Gate Gate `json:"gate,omitempty"`
+	// StalePods run with another config than the one that stands in the namespace: they take it when they are made anew.
+	// +optional
+	StalePods int32 `json:"stalePods,omitempty"`
+	// UninjectedPods asked not to be given the config. Whether they read it by themselves is not known.
+	// +optional
+	UninjectedPods int32 `json:"uninjectedPods,omitempty"`
 }
 
 // KeyStatus is one data key.

@@ -67,6 +67,22 @@ func (a *Applier) Echo(obj client.Object) bool {
 	return s.version == obj.GetResourceVersion()
 }
 
+// Changed says whether an update that the cache delivers is news: not the echo of a write, and not a change of what is
+// nobody's but the object's own, such as the usage that a quota notes with every pod. What came instead of an awaited echo is
+// news however little it differs from the state before the write, and so is a resync.
+func (a *Applier) Changed(before, after client.Object) bool {
+	_, awaited := a.memory.recall(RefOf(after))
+	return !a.Echo(after) && (awaited || !alike(before, after))
+}
+
+// alike says that two states in the cache are one to the operator.
+func alike(before, after client.Object) bool {
+	was, known := strippedDigest(before)
+	is, stripped := strippedDigest(after)
+	return known && stripped && was == is && before.GetUID() == after.GetUID() &&
+		before.GetDeletionTimestamp().Equal(after.GetDeletionTimestamp()) && before.GetResourceVersion() != after.GetResourceVersion()
+}
+
 // Gone forgets a write to an object the cache saw deleted.
 func (a *Applier) Gone(obj client.Object) { a.memory.forget(RefOf(obj)) }
 

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
 func configMapAt(version string) *corev1.ConfigMap {
@@ -54,6 +57,52 @@ func TestEchoOfNothingWritten(t *testing.T) {
 	other.Namespace = "birch"
 	if a.Echo(other) {
 		t.Error("the object of another namespace is taken for an echo")
+	}
+}
+
+// TestChanged: what makes no difference to the operator is no news, unless a write of its own got lost.
+func TestChanged(t *testing.T) {
+	stripped := func(version string, change func(*corev1.ResourceQuota)) *corev1.ResourceQuota {
+		q := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "hipaa-quota", UID: "u-1", ResourceVersion: version}}
+		change(q)
+		if _, err := Strip(q); err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	for name, tc := range map[string]struct {
+		version string
+		change  func(*corev1.ResourceQuota)
+		awaited string // version of a write whose echo is still to come
+		want    bool
+	}{
+		"a new status": {"11", func(q *corev1.ResourceQuota) {
+			q.Status.Used = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3")}
+		}, "", false},
+		"a label of somebody else": {"11", func(q *corev1.ResourceQuota) { q.Labels = map[string]string{"team": "x"} }, "", false},
+		"a resync":                 {"10", func(*corev1.ResourceQuota) {}, "", true},
+		"another spec": {"11", func(q *corev1.ResourceQuota) {
+			q.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3")}
+		}, "", true},
+		"a label of the operator":   {"11", func(q *corev1.ResourceQuota) { q.Labels = map[string]string{v1alpha1.LabelTenant: "x"} }, "", true},
+		"it is another":             {"11", func(q *corev1.ResourceQuota) { q.UID = "u-2" }, "", true},
+		"it is being deleted":       {"11", func(q *corev1.ResourceQuota) { q.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }, "", true},
+		"the echo of a write":       {"11", func(*corev1.ResourceQuota) {}, "11", false},
+		"a write that was undone":   {"12", func(*corev1.ResourceQuota) {}, "11", true},
+		"before a write is echoed ": {"11", func(*corev1.ResourceQuota) {}, "12", false},
+	} {
+		a := newWorld(t).applier()
+		before, after := stripped("10", func(*corev1.ResourceQuota) {}), stripped(tc.version, tc.change)
+		if tc.awaited != "" {
+			a.wrote(RefOf(after), stripped(tc.awaited, func(*corev1.ResourceQuota) {}))
+		}
+		if got := a.Changed(before, after); got != tc.want {
+			t.Errorf("%s: news = %t, want %t", name, got, tc.want)
+		}
+	}
+	whole := configMapAt("10")
+	if a := newWorld(t).applier(); !a.Changed(whole, configMapAt("11")) {
+		t.Error("what is held whole, as others' objects are, may have changed anywhere")
 	}
 }
 

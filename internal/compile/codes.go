@@ -84,6 +84,10 @@ const (
 	CodePodsMisplaced = "PodsMisplaced"
 	// CodeChannelPodsRunning: pods serve a channel that is disabled.
 	CodeChannelPodsRunning = "ChannelPodsRunning"
+	// CodeConfigStale: pods run with another config than the one delivered.
+	CodeConfigStale = "ConfigStale"
+	// CodeConfigUnknown: pods asked not to be given the config; whether they read it is not known.
+	CodeConfigUnknown = "ConfigUnknown"
 	// CodeEvictionHeld: a pod that is misplaced, or serves a disabled channel, is not evicted although the profile says so.
 	CodeEvictionHeld = "EvictionHeld"
 	// CodeNodeRegionDisputed: the region label of a node contradicts its spec.providerID.

@@ -47,6 +47,7 @@ func decide(t *v1alpha1.HIPAATenant, f Facts) (*resolved, *Plan) {
 		p.Effective, p.Rotation = r.effective(), r.rotation
 	} else {
 		r.holdAll(p)
+		r.judgeConsumption(func(name string) string { return f.Namespaces[name].Facts[v1alpha1.AnnotationConfigHash] }, f, p)
 	}
 	return r, p
 }
@@ -62,6 +63,7 @@ func (r *resolved) compile(f Facts, p *Plan) {
 	for _, name := range NamespaceNames(t) {
 		r.compileNamespace(name, f, config, p)
 	}
+	r.judgeConsumption(func(string) string { return config.hash }, f, p)
 	for _, name := range retainedNamespaces(t, f) {
 		if !f.Namespaces[name].Terminating {
 			p.find(v1alpha1.SeverityInfo, CodeNamespaceRetained, "spec.namespaces",

@@ -56,6 +56,7 @@ type outcome struct {
 	Gates     map[string]v1alpha1.Gate `json:"gates,omitempty"`
 	Misplaced []string                 `json:"misplaced,omitempty"`
 	Serving   []string                 `json:"serving,omitempty"`
+	Config    map[string]Consumption   `json:"config,omitempty"`
 	Evict     []string                 `json:"evict,omitempty"`
 	Born      []string                 `json:"born,omitempty"`
 	Kept      []v1alpha1.ObjectRef     `json:"kept,omitempty"`
@@ -150,7 +151,7 @@ func render(t *testing.T, s story) []byte {
 }
 
 func summary(p *Plan) outcome {
-	o := outcome{Waiting: p.Waiting, Findings: p.Findings, Effective: p.Effective, Remaining: p.Kept, Agreement: p.Agreement.Reason, Gates: p.Gates}
+	o := outcome{Waiting: p.Waiting, Findings: p.Findings, Effective: p.Effective, Remaining: p.Kept, Agreement: p.Agreement.Reason, Gates: p.Gates, Config: p.Consumption}
 	if !p.Next.IsZero() {
 		o.Next = p.Next.Format(time.RFC3339)
 	}

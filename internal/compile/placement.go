@@ -23,6 +23,10 @@ type Pod struct {
 	Controller string
 	// Channel it says it serves, by its label; empty when it says nothing.
 	Channel string
+	// Config is the hash of the config it was given; empty when it was given none.
+	Config string
+	// Uninjected: it asked not to be given any.
+	Uninjected bool
 	// Leaving: it is being deleted.
 	Leaving bool
 }

@@ -56,7 +56,11 @@ type Plan struct {
 	Channels []string
 	// Serving are pods that serve one of them, sorted by namespace and name.
 	Serving []Unwanted
-	// Evict names the pods of both that are to be evicted once the plan stands, each of them once.
+	// Config is the hash of the config that pods should run with, by namespace; nil when that was not judged.
+	Config map[string]string
+	// Consumption of it, by namespace; those in which every pod took it have none.
+	Consumption map[string]Consumption
+	// Evict names the misplaced and the serving pods that are to be evicted once the plan stands, each of them once.
 	Evict []Unwanted
 	// Kept is what is left of the resolved spec that stands, where the present one cannot be honoured; nil when nothing was
 	// resolved before.

@@ -135,19 +135,6 @@ func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	return c
 }
 
-func configDelivered(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
-	const kind = v1alpha1.ConditionConfigDelivered
-	c := standing(in, kind, "ConfigMap", "hipaa-config stands in every namespace")
-	if f, found := finding(in.Plan, compile.CodeChannelPodsRunning); found && c.Reason != v1alpha1.ReasonFailed {
-		return condition(kind, no, v1alpha1.ReasonChannelPodsRunning, f.Message)
-	}
-	was := meta.FindStatusCondition(in.Tenant.Status.Conditions, kind)
-	if c.Type == "" && was.Reason == v1alpha1.ReasonChannelPodsRunning && in.Plan.Agreement.Reason != "" {
-		return condition(kind, unknown, v1alpha1.ReasonProgressing, "no pod serves a disabled channel any more; the config is as it was before")
-	}
-	return c
-}
-
 // standing is the condition of a kind of object that either stands or does not.
 func standing(in Inputs, kind, object, message string) metav1.Condition {
 	if c, failed := failure(in, kind, object); failed {
@@ -210,6 +197,9 @@ func settle(s *v1alpha1.HIPAATenantStatus, in Inputs) {
 	c := condition(v1alpha1.ConditionReady, yes, v1alpha1.ReasonReady, "isolated, placed, encrypted and bound as the spec asks")
 	if e := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionEncryptionReady); e != nil && e.Status != yes {
 		c.Message += "; Secrets in etcd are another matter: see EncryptionReady"
+	}
+	if d := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionConfigDelivered); d != nil && d.Reason != v1alpha1.ReasonEnforced {
+		c.Message += "; not every pod is known to have the settings in force: see ConfigDelivered"
 	}
 	if b := blocking(s.Conditions); b != nil {
 		c = condition(v1alpha1.ConditionReady, no, b.Reason, b.Type+": "+b.Message)

@@ -133,7 +133,25 @@ func namespaces(in Inputs) []v1alpha1.NamespaceStatus {
 			}
 		}
 	}
+	for name, n := range listed {
+		n.StalePods, n.UninjectedPods = podsByConfig(in, name)
+		listed[name] = n
+	}
 	return slices.SortedFunc(maps.Values(listed), func(a, b v1alpha1.NamespaceStatus) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// podsByConfig counts the pods of a namespace that did not take the config; as before, where that was not judged.
+func podsByConfig(in Inputs, namespace string) (stale, uninjected int32) {
+	if in.Plan.Config != nil {
+		c := in.Plan.Consumption[namespace]
+		return c.Stale, c.Uninjected
+	}
+	for _, was := range in.Tenant.Status.Namespaces {
+		if was.Name == namespace {
+			return was.StalePods, was.UninjectedPods
+		}
+	}
+	return 0, 0
 }
 
 // liveNamespaces are the tenant's namespaces as they were before the plan was applied. One whose labels were stripped

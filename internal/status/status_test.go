@@ -74,6 +74,42 @@ func wasServing(in *Inputs) {
 	in.Live = live(v1alpha1.GateOpen)
 }
 
+// wasStale: pods ran with an older config the last time.
+func wasStale(in *Inputs) {
+	before := ready()
+	found(v1alpha1.SeverityInfo, compile.CodeConfigStale)(&before)
+	in.Tenant.Status = Compute(before)
+	in.Live = live(v1alpha1.GateOpen)
+}
+
+// TestPodsByConfig are counted for each namespace, and kept where they were not counted.
+func TestPodsByConfig(t *testing.T) {
+	counted := ready()
+	counted.Plan.Config = map[string]string{"acme": "0"}
+	counted.Plan.Consumption = map[string]compile.Consumption{"acme": {Stale: 2, Uninjected: 1}, "elsewhere": {Stale: 9}}
+	in := ready()
+	in.Tenant.Status = Compute(counted)
+	for name, got := range map[string]v1alpha1.HIPAATenantStatus{"counted": in.Tenant.Status, "not counted": Compute(in)} {
+		if len(got.Namespaces) != 1 || got.Namespaces[0].StalePods != 2 || got.Namespaces[0].UninjectedPods != 1 {
+			t.Errorf("%s: %+v", name, got.Namespaces)
+		}
+	}
+	in.Plan.Config = map[string]string{"acme": "0"}
+	if got := Compute(in).Namespaces[0]; got.StalePods != 0 || got.UninjectedPods != 0 {
+		t.Errorf("every pod took it, and the status says %+v", got)
+	}
+}
+
+// TestReadyTellsOfTheConfig, because it is True all the same.
+func TestReadyTellsOfTheConfig(t *testing.T) {
+	in := ready()
+	found(v1alpha1.SeverityInfo, compile.CodeConfigStale)(&in)
+	c := meta.FindStatusCondition(Compute(in).Conditions, v1alpha1.ConditionReady)
+	if !strings.HasSuffix(c.Message, "not every pod is known to have the settings in force: see ConfigDelivered") {
+		t.Errorf("Ready says %q", c.Message)
+	}
+}
+
 // TestConditions: one change to an undisturbed run, and the conditions it must show, as Type=Status/Reason.
 // wasOutside: pods were found outside the last time.
 func wasOutside(in *Inputs) {
@@ -249,6 +285,39 @@ func TestConditions(t *testing.T) {
 			[]string{"ConfigDelivered=False/ChannelPodsRunning", "Ready=False/Waiting"},
 		},
 		"pods served a disabled channel": {wasServing, []string{"ConfigDelivered=True/Enforced", "Ready=True/Ready"}},
+		"pods with an older config": {
+			func(in *Inputs) {
+				found(v1alpha1.SeverityInfo, compile.CodeConfigUnknown)(in)
+				found(v1alpha1.SeverityInfo, compile.CodeConfigStale)(in)
+			},
+			[]string{"ConfigDelivered=True/ConfigStale", "Ready=True/Ready", "Reconciling=", "Stalled="},
+		},
+		"pods that asked for no config": {
+			found(v1alpha1.SeverityInfo, compile.CodeConfigUnknown), []string{"ConfigDelivered=True/ConfigUnknown", "Ready=True/Ready"},
+		},
+		"pods with an older config, of a disabled channel": {
+			func(in *Inputs) {
+				found(v1alpha1.SeverityInfo, compile.CodeConfigStale)(in)
+				found(v1alpha1.SeverityWarning, compile.CodeChannelPodsRunning)(in)
+			},
+			[]string{"ConfigDelivered=False/ChannelPodsRunning", "Ready=False/ChannelPodsRunning"},
+		},
+		"pods had an older config, and the spec cannot be honoured": {
+			func(in *Inputs) {
+				wasStale(in)
+				invalid(compile.CodeUnknownChannel)(in)
+				in.Plan.Config = map[string]string{"acme": "0"}
+			},
+			[]string{"ConfigDelivered=True/Enforced", "Ready=False/Invalid"},
+		},
+		"pods had an older config, and the profile is gone": {
+			func(in *Inputs) {
+				wasStale(in)
+				*in.Plan = compile.Plan{Waiting: []string{"HIPAAProfile default"}}
+				in.Applied = nil
+			},
+			[]string{"ConfigDelivered=True/ConfigStale", "Ready=False/Waiting"},
+		},
 		"network policy not written": {failed("NetworkPolicy.networking.k8s.io"), []string{
 			"NetworkIsolated=False/Failed", "Ready=False/Failed", "Reconciling=True/Failed", "AccessBound=False/NotProvisioned", "NamespacesReady=False/Locked",
 		}},

@@ -21,6 +21,7 @@ import (
 const (
 	serving   = "False/" + v1alpha1.ReasonChannelPodsRunning
 	delivered = "True/" + v1alpha1.ReasonEnforced
+	stale     = "True/" + v1alpha1.ReasonConfigStale
 )
 
 var _ = Describe("pods of a channel that is disabled", Ordered, func() {
@@ -61,7 +62,7 @@ var _ = Describe("pods of a channel that is disabled", Ordered, func() {
 
 	It("are forgotten when they no longer say that they serve it, or are gone", func(ctx SpecContext) {
 		said := state(ctx, name, v1alpha1.ConditionConfigDelivered)
-		expectTold("pods deleted", said, delivered, func() {
+		expectTold("pods deleted", said, stale, func() {
 			Expect(admin.Delete(ctx, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "texts"}})).To(Succeed())
 		})
 		require(ctx)
@@ -74,7 +75,7 @@ var _ = Describe("pods of a channel that is disabled", Ordered, func() {
 			return lone.Status.Phase
 		}).Should(Equal(corev1.PodRunning))
 		expectTold("a channel the profile disabled once more", said, serving, func() { require(ctx, "sms") })
-		expectTold("a label taken off", said, delivered, func() {
+		expectTold("a label taken off", said, stale, func() {
 			Expect(merge(ctx, lone, `{"metadata":{"labels":{"hipaatenant.dev/channel":null}}}`)).To(Succeed())
 		})
 		awaitReady(ctx, name)

@@ -860,9 +860,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: stalePods
+      type:
+        scalar: numeric
     - name: uid
       type:
         namedType: io.k8s.apimachinery.pkg.types.UID
+    - name: uninjectedPods
+      type:
+        scalar: numeric
 - name: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.ObjectRef
   map:
     fields:

@@ -18,6 +18,10 @@ type NamespaceStatusApplyConfiguration struct {
 	UID *types.UID `json:"uid,omitempty"`
 	// Gate as last written.
 	Gate *apiv1alpha1.Gate `json:"gate,omitempty"`
+	// StalePods run with another config than the one that stands in the namespace: they take it when they are made anew.
+	StalePods *int32 `json:"stalePods,omitempty"`
+	// UninjectedPods asked not to be given the config. Whether they read it by themselves is not known.
+	UninjectedPods *int32 `json:"uninjectedPods,omitempty"`
 }
 
 // NamespaceStatusApplyConfiguration constructs a declarative configuration of the NamespaceStatus type for use with
@@ -47,5 +51,21 @@ func (b *NamespaceStatusApplyConfiguration) WithUID(value types.UID) *NamespaceS
 // If called multiple times, the Gate field is set to the value of the last call.
 func (b *NamespaceStatusApplyConfiguration) WithGate(value apiv1alpha1.Gate) *NamespaceStatusApplyConfiguration {
 	b.Gate = &value
+	return b
+}
+
+// WithStalePods sets the StalePods field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StalePods field is set to the value of the last call.
+func (b *NamespaceStatusApplyConfiguration) WithStalePods(value int32) *NamespaceStatusApplyConfiguration {
+	b.StalePods = &value
+	return b
+}
+
+// WithUninjectedPods sets the UninjectedPods field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UninjectedPods field is set to the value of the last call.
+func (b *NamespaceStatusApplyConfiguration) WithUninjectedPods(value int32) *NamespaceStatusApplyConfiguration {
+	b.UninjectedPods = &value
 	return b
 }
