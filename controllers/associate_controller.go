@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -43,12 +44,12 @@ func (r *AssociateReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	if !exists {
 		return ctrl.Result{}, nil
 	}
-	used, err := r.countUsers(ctx, req.Name)
+	used, every, err := r.users(ctx, req.Name, known)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	now := r.Clock.Now()
-	verdict := compile.JudgeAssociate(found, known, now)
+	verdict := compile.JudgeAssociate(found, known, every, now)
 	a := found.DeepCopy()
 	describeAssociate(a, verdict, used, now)
 	a.Status.ExpiresOn = compile.AssociateExpiry(found, known)
@@ -57,10 +58,7 @@ func (r *AssociateReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 			return ctrl.Result{}, err
 		}
 	}
-	if verdict.Next.IsZero() {
-		return ctrl.Result{}, nil
-	}
-	return ctrl.Result{RequeueAfter: max(time.Second, verdict.Next.Sub(now))}, nil
+	return ctrl.Result{RequeueAfter: until(verdict.Next, now)}, nil
 }
 
 func describeAssociate(a *v1alpha1.BusinessAssociate, v compile.Verdict, used int32, now time.Time) {
@@ -76,27 +74,52 @@ func describeAssociate(a *v1alpha1.BusinessAssociate, v compile.Verdict, used in
 	})
 }
 
-func (r *AssociateReconciler) countUsers(ctx context.Context, name string) (int32, error) {
+// users counts the tenants that name an associate, and says how often it must be verified: as the strictest profile asks
+// of those whose tenants depend on it. A profile without such a tenant has no say.
+func (r *AssociateReconciler) users(ctx context.Context, name string, known map[string]*v1alpha1.BusinessAssociate) (used int32, every time.Duration, err error) {
 	var tenants v1alpha1.HIPAATenantList
 	if err := r.Client.List(ctx, &tenants, client.UnsafeDisableDeepCopy); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var used int32
+	profiles, err := profilesOf(ctx, r.Client)
+	if err != nil {
+		return 0, 0, err
+	}
+	dependants := compile.Dependants(name, known)
 	for i := range tenants.Items {
-		if slices.Contains(tenants.Items[i].Spec.BusinessAssociates, v1alpha1.Name(name)) {
+		t := &tenants.Items[i]
+		if slices.Contains(t.Spec.BusinessAssociates, v1alpha1.Name(name)) {
 			used++
 		}
+		if p := profiles[compile.ProfileName(t)]; compile.Uses(t, p, dependants) {
+			every = compile.Stricter(every, compile.ReverifyEvery(p))
+		}
 	}
-	return used, nil
+	return used, every, nil
 }
 
-// SetupWithManager registers the controller. An associate's verdict depends on its subcontractors, so a changed one
-// wakes all of them; a changed tenant wakes those it names or named.
+// profilesOf the cluster, by name.
+func profilesOf(ctx context.Context, c client.Reader) (map[string]*v1alpha1.HIPAAProfile, error) {
+	var list v1alpha1.HIPAAProfileList
+	if err := c.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	m := make(map[string]*v1alpha1.HIPAAProfile, len(list.Items))
+	for i := range list.Items {
+		m[list.Items[i].Name] = &list.Items[i]
+	}
+	return m, nil
+}
+
+// SetupWithManager registers the controller. An associate's verdict depends on its subcontractors and on the profiles of
+// those who use it, so a change of either wakes all of them; a changed tenant wakes those it depends on or did.
 func (r *AssociateReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("associates").
 		Watches(&v1alpha1.BusinessAssociate{}, handler.EnqueueRequestsFromMapFunc(r.everyAssociate),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.HIPAATenant{}, usedAssociates()).
+		Watches(&v1alpha1.HIPAAProfile{}, handler.EnqueueRequestsFromMapFunc(r.everyAssociate),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.HIPAATenant{}, r.usedAssociates()).
 		Complete(r)
 }
 
@@ -117,29 +140,47 @@ func (r *AssociateReconciler) everyAssociate(ctx context.Context, _ client.Objec
 const countDelay = 2 * time.Second
 
 // usedAssociates enqueues the associates that gained or lost a tenant.
-func usedAssociates() handler.EventHandler {
-	enqueue := func(q queue, lists ...[]v1alpha1.Name) {
-		for _, list := range lists {
-			for _, name := range list {
-				q.AddAfter(requestFor(string(name)), countDelay)
+func (r *AssociateReconciler) usedAssociates() handler.EventHandler {
+	enqueue := func(ctx context.Context, q queue, tenants ...client.Object) {
+		for _, t := range tenants {
+			for _, name := range r.reached(ctx, t) {
+				q.AddAfter(requestFor(name), countDelay)
 			}
 		}
 	}
-	names := func(obj client.Object) []v1alpha1.Name {
-		if t, ok := obj.(*v1alpha1.HIPAATenant); ok {
-			return t.Spec.BusinessAssociates
-		}
-		return nil
-	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { enqueue(q, names(e.Object)) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(q, names(e.Object)) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			if before, after := names(e.ObjectOld), names(e.ObjectNew); !slices.Equal(before, after) {
-				enqueue(q, before, after)
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { enqueue(ctx, q, e.Object) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { enqueue(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if dependsElsewhere(e.ObjectOld, e.ObjectNew) {
+				enqueue(ctx, q, e.ObjectOld, e.ObjectNew)
 			}
 		},
 	}
+}
+
+// dependsElsewhere says that a tenant may have come to depend on other associates, or on the same by other rules.
+func dependsElsewhere(before, after client.Object) bool {
+	was, ok := before.(*v1alpha1.HIPAATenant)
+	is, also := after.(*v1alpha1.HIPAATenant)
+	return ok && also && (!slices.Equal(was.Spec.BusinessAssociates, is.Spec.BusinessAssociates) || was.Spec.Profile != is.Spec.Profile ||
+		was.Spec.Region != is.Spec.Region || !slices.Equal(was.Spec.FailoverRegions, is.Spec.FailoverRegions))
+}
+
+// reached are the associates a tenant depends on.
+func (r *AssociateReconciler) reached(ctx context.Context, obj client.Object) []string {
+	t, ok := obj.(*v1alpha1.HIPAATenant)
+	if !ok {
+		return nil
+	}
+	var all v1alpha1.BusinessAssociateList
+	err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy)
+	profiles, failed := profilesOf(ctx, r.Client)
+	if err = errors.Join(err, failed); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "reading profiles and associates from the cache; the status of those used is written at the next change")
+		return nil
+	}
+	return compile.Reached(t, profiles[compile.ProfileName(t)], byName(all.Items))
 }
 
 func requestFor(name string) reconcile.Request {

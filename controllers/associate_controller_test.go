@@ -62,8 +62,8 @@ func TestReconcileAssociate(t *testing.T) {
 	s := newStore(t, clearing, ending, user("acme", "clearing", "aws"), user("birch", "clearing"), user("cedar"))
 	r := associates(s)
 	result, err := r.Reconcile(t.Context(), requestFor("clearing"))
-	if err != nil || result.RequeueAfter != 36*time.Hour {
-		t.Errorf("looks again after %s, %v; want when the subcontractor's agreement ends, in 36h", result.RequeueAfter, err)
+	if err != nil || result.RequeueAfter != atMost {
+		t.Errorf("looks again after %s, %v; the subcontractor's agreement ends in 36h, and no timer is trusted for longer than %s", result.RequeueAfter, err, atMost)
 	}
 	got := fetch(t, s, "", "clearing", &v1alpha1.BusinessAssociate{}).Status
 	if got.UsedBy != 2 || got.ExpiresOn != "2026-11-23" || !meta.IsStatusConditionTrue(got.Conditions, v1alpha1.ConditionInForce) {
@@ -76,8 +76,8 @@ func TestReconcileAssociate(t *testing.T) {
 		t.Errorf("the second time: %v, writes %v; want none", err, s.writes)
 	}
 	r.Clock = clocktesting.NewFakePassiveClock(noon.Add(36*time.Hour - time.Millisecond))
-	if result, err := r.Reconcile(t.Context(), requestFor("clearing")); err != nil || result.RequeueAfter != time.Second {
-		t.Errorf("a moment before the end it looks again after %s, %v; want a second: not a busy loop", result.RequeueAfter, err)
+	if result, err := r.Reconcile(t.Context(), requestFor("clearing")); err != nil || result.RequeueAfter != atLeast {
+		t.Errorf("a moment before the end it looks again after %s, %v; want %s: not a busy loop", result.RequeueAfter, err, atLeast)
 	}
 	r.Clock = clocktesting.NewFakePassiveClock(noon.Add(36 * time.Hour))
 	if _, err := r.Reconcile(t.Context(), requestFor("clearing")); err != nil {
@@ -117,16 +117,26 @@ func (q *recordingQueue) AddAfter(request reconcile.Request, after time.Duration
 
 // TestUsedAssociates: the associates a tenant gained or lost are counted again, after a moment that joins a burst.
 func TestUsedAssociates(t *testing.T) {
-	h := usedAssociates()
+	sub := fixture.Associate("x", func(a *v1alpha1.BusinessAssociate) { a.Spec.Subcontractors = []v1alpha1.Name{"sub"} })
+	inhabited := fixture.Profile("inhabited", func(p *v1alpha1.HIPAAProfile) { p.Spec.Regions[0].BusinessAssociate = "cloud" })
+	h := associates(newStore(t, sub, inhabited)).usedAssociates()
+	in := func(profile v1alpha1.Name) *v1alpha1.HIPAATenant {
+		u := user("a", "y")
+		u.Spec.Profile = profile
+		return u
+	}
 	for name, tc := range map[string]struct {
 		do   func(*recordingQueue)
 		want []string
 	}{
-		"a tenant appears": {func(q *recordingQueue) { h.Create(t.Context(), event.CreateEvent{Object: user("a", "x", "y")}, q) }, []string{"x", "y"}},
-		"a tenant is gone": {func(q *recordingQueue) { h.Delete(t.Context(), event.DeleteEvent{Object: user("a", "x")}, q) }, []string{"x"}},
+		"a tenant appears": {func(q *recordingQueue) { h.Create(t.Context(), event.CreateEvent{Object: user("a", "x", "y")}, q) }, []string{"sub", "x", "y"}},
+		"a tenant is gone": {func(q *recordingQueue) { h.Delete(t.Context(), event.DeleteEvent{Object: user("a", "x")}, q) }, []string{"sub", "x"}},
 		"it names others": {func(q *recordingQueue) {
 			h.Update(t.Context(), event.UpdateEvent{ObjectOld: user("a", "x"), ObjectNew: user("a", "y")}, q)
-		}, []string{"x", "y"}},
+		}, []string{"sub", "x", "y"}},
+		"it takes another profile": {func(q *recordingQueue) {
+			h.Update(t.Context(), event.UpdateEvent{ObjectOld: in("default"), ObjectNew: in("inhabited")}, q)
+		}, []string{"y", "cloud", "y"}},
 		"it names the same": {func(q *recordingQueue) {
 			h.Update(t.Context(), event.UpdateEvent{ObjectOld: user("a", "x"), ObjectNew: user("a", "x")}, q)
 		}, nil},

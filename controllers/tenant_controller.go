@@ -254,9 +254,7 @@ func (r *TenantReconciler) next(d decision) ctrl.Result {
 	}
 	sooner(d.evictAgain)
 	for _, at := range []time.Time{d.plan.Next, d.keys.next} {
-		if !at.IsZero() {
-			sooner(max(time.Second, at.Sub(r.Clock.Now())))
-		}
+		sooner(until(at, r.Clock.Now()))
 	}
 	return ctrl.Result{RequeueAfter: after}
 }

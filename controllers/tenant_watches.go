@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,7 +37,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr).Named("tenants").
 		For(&v1alpha1.HIPAATenant{}, builder.WithPredicates(changed)).
 		Watches(&v1alpha1.HIPAAProfile{}, handler.EnqueueRequestsFromMapFunc(r.usersOfProfile), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.BusinessAssociate{}, handler.EnqueueRequestsFromMapFunc(r.everyTenant), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.BusinessAssociate{}, handler.EnqueueRequestsFromMapFunc(r.usersOfAssociate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.HIPAATenant{}, handler.EnqueueRequestsFromMapFunc(r.partners), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
 		WatchesRawSource(r.Placement).
@@ -81,6 +82,21 @@ func tenantOf(_ context.Context, obj client.Object) []reconcile.Request {
 
 func (r *TenantReconciler) usersOfProfile(ctx context.Context, obj client.Object) []reconcile.Request {
 	return r.tenants(ctx, func(t *v1alpha1.HIPAATenant) bool { return compile.ProfileName(t) == obj.GetName() })
+}
+
+// usersOfAssociate are the tenants that depend on an associate, be it through subcontractors or as the provider of a region.
+func (r *TenantReconciler) usersOfAssociate(ctx context.Context, obj client.Object) []reconcile.Request {
+	var all v1alpha1.BusinessAssociateList
+	err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy)
+	profiles, failed := profilesOf(ctx, r.Client)
+	if err = errors.Join(err, failed); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "reading profiles and associates from the cache; every tenant is reconciled")
+		return r.everyTenant(ctx, obj)
+	}
+	dependants := compile.Dependants(obj.GetName(), byName(all.Items))
+	return r.tenants(ctx, func(t *v1alpha1.HIPAATenant) bool {
+		return compile.Uses(t, profiles[compile.ProfileName(t)], dependants)
+	})
 }
 
 func (r *TenantReconciler) everyTenant(ctx context.Context, _ client.Object) []reconcile.Request {

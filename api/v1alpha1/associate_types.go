@@ -110,7 +110,8 @@ type BusinessAssociateStatus struct {
 	// ObservedGeneration is the generation of the spec the rest of the status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: inForce.
+	// Conditions: inForce. Whether its agreement was verified lately enough is judged by the strictest baa.reverifyEvery of the
+	// profiles whose tenants depend on it; a tenant goes by that of its own profile.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -61,18 +61,20 @@ func judgeVerification(a v1alpha1.Agreement, every time.Duration, now time.Time,
 }
 
 // JudgeAssociate decides whether a vendor may be reached at now: its own agreement and those of all its
-// subcontractors must be in force (45 CFR 164.308(b)(2)). A missing subcontractor or a cycle is not in force.
-func JudgeAssociate(a *v1alpha1.BusinessAssociate, all map[string]*v1alpha1.BusinessAssociate, now time.Time) Verdict {
-	j := chainJudge{all: all, now: now, done: map[string]Verdict{}, open: map[string]bool{}}
+// subcontractors must be in force (45 CFR 164.308(b)(2)), and verified as often as the tenant's profile asks; reverifyEvery
+// zero means never. A missing subcontractor or a cycle is not in force.
+func JudgeAssociate(a *v1alpha1.BusinessAssociate, all map[string]*v1alpha1.BusinessAssociate, reverifyEvery time.Duration, now time.Time) Verdict {
+	j := chainJudge{all: all, every: reverifyEvery, now: now, done: map[string]Verdict{}, open: map[string]bool{}}
 	return j.judge(a)
 }
 
 // chainJudge walks subcontractors depth first. Each is judged once, however many chains lead to it.
 type chainJudge struct {
-	all  map[string]*v1alpha1.BusinessAssociate
-	now  time.Time
-	done map[string]Verdict
-	open map[string]bool
+	all   map[string]*v1alpha1.BusinessAssociate
+	every time.Duration
+	now   time.Time
+	done  map[string]Verdict
+	open  map[string]bool
 }
 
 func (j *chainJudge) judge(a *v1alpha1.BusinessAssociate) Verdict {
@@ -99,7 +101,7 @@ func (j *chainJudge) own(a *v1alpha1.BusinessAssociate) Verdict {
 	case a.Spec.BAA == nil:
 		return Verdict{Reason: v1alpha1.ReasonIncomplete, Message: "handles PHI and has no agreement"}
 	}
-	return judgeAgreement(*a.Spec.BAA, 0, j.now)
+	return judgeAgreement(*a.Spec.BAA, j.every, j.now)
 }
 
 func (j *chainJudge) subcontractor(name string, v Verdict) Verdict {

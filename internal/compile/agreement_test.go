@@ -164,7 +164,7 @@ func TestJudgeAssociate(t *testing.T) {
 			Verdict{Reason: v1alpha1.ReasonExpired, Message: "ended on 2026-02-01"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, JudgeAssociate(tc.list[0], byName(tc.list), noon)); diff != "" {
+			if diff := cmp.Diff(tc.want, JudgeAssociate(tc.list[0], byName(tc.list), 0, noon)); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
 		})
@@ -186,7 +186,7 @@ func TestVerdictHoldsUntilNext(t *testing.T) {
 	for _, a := range list {
 		changes := 0
 		for now := date(t, "2025-12-01"); now.Before(end); {
-			v := JudgeAssociate(a, all, now)
+			v := JudgeAssociate(a, all, 0, now)
 			until := v.Next
 			if until.IsZero() {
 				until = end
@@ -195,7 +195,7 @@ func TestVerdictHoldsUntilNext(t *testing.T) {
 				t.Fatalf("%s at %s: Next %s does not lie ahead", a.Name, now, until)
 			}
 			for ; now.Before(until); now = now.Add(day) {
-				if diff := cmp.Diff(v, JudgeAssociate(a, all, now)); diff != "" {
+				if diff := cmp.Diff(v, JudgeAssociate(a, all, 0, now)); diff != "" {
 					t.Fatalf("%s: the verdict changed by %s, before Next %s:\n%s", a.Name, now, until, diff)
 				}
 			}
@@ -224,7 +224,7 @@ func TestDiamondsAreJudgedOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	done := make(chan Verdict, 1)
-	go func() { done <- JudgeAssociate(list[0], all, noon) }()
+	go func() { done <- JudgeAssociate(list[0], all, 0, noon) }()
 	select {
 	case v := <-done:
 		if !v.InForce || !v.Next.Equal(date(t, "2027-03-03")) {

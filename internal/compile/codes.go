@@ -38,6 +38,8 @@ const (
 	CodeBAALapsed = "BAALapsed"
 	// CodeBAAExpiring: the agreement ends within the profile's warning window.
 	CodeBAAExpiring = "BAAExpiring"
+	// CodeAssociateExpiring: the agreement of an associate, or of a subcontractor, ends within the profile's warning window.
+	CodeAssociateExpiring = "AssociateExpiring"
 	// CodeAssociateNotInForce: a business associate's agreement is not in force; egress to it stays closed.
 	CodeAssociateNotInForce = "AssociateNotInForce"
 	// CodeAssociateChannelDisabled: an associate carries a disabled channel; egress to it stays closed.

@@ -103,7 +103,7 @@ func partsOf(t *testing.T, w *fields.World) map[fields.Part]string {
 	}
 	var verdicts []any
 	for _, name := range slices.Sorted(maps.Keys(w.Associates)) {
-		verdicts = append(verdicts, JudgeAssociate(w.Associates[name], w.Associates, noon), AssociateExpiry(w.Associates[name], w.Associates))
+		verdicts = append(verdicts, JudgeAssociate(w.Associates[name], w.Associates, ReverifyEvery(w.Profile), noon), AssociateExpiry(w.Associates[name], w.Associates))
 	}
 	parts[fields.Associates] = encoded(t, verdicts)
 	return parts

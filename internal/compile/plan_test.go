@@ -51,7 +51,8 @@ func TestNext(t *testing.T) {
 		{"the end of a grant", func(h *v1alpha1.HIPAATenant) {
 			h.Spec.Roles = []v1alpha1.RoleGrant{{Role: "Auditor", ExpiresOn: "2027-02-02"}, {Role: "Operator", ExpiresOn: "2027-02-01"}, {Role: "Developer", ExpiresOn: "2026-02-01"}}
 		}, nil, "2027-02-01"},
-		{"the end of an associate's agreement", nil, func(a *v1alpha1.BusinessAssociate) { a.Spec.BAA.ExpiresOn = "2027-03-03" }, "2027-03-03"},
+		{"the warning before the end of an associate's agreement", nil, func(a *v1alpha1.BusinessAssociate) { a.Spec.BAA.ExpiresOn = "2027-03-03" }, "2027-02-01"},
+		{"the end of an associate's agreement", nil, func(a *v1alpha1.BusinessAssociate) { a.Spec.BAA.ExpiresOn = "2026-12-03" }, "2026-12-03"},
 		{"the first day of an associate's agreement", nil, func(a *v1alpha1.BusinessAssociate) { a.Spec.BAA.ExecutedOn = "2026-11-30" }, "2026-11-30"},
 		{"an agreement that ended does not wake", nil, func(a *v1alpha1.BusinessAssociate) { a.Spec.BAA.ExpiresOn = "2026-03-03" }, "2027-12-16"},
 	} {

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,32 +14,28 @@ const defaultWarnBefore = 720 * time.Hour
 // resolveAgreement judges the tenant's own agreement. An incomplete one is never provisioned; a lapsed one does to a
 // provisioned tenant what the profile says, and keeps a new one from being provisioned.
 func (r *resolved) resolveAgreement(f Facts, p *Plan) {
-	rules := v1alpha1.BAARules{}
-	if r.profile.Spec.BAA != nil {
-		rules = *r.profile.Spec.BAA
-	}
-	p.Agreement = judgeAgreement(r.tenant.Spec.BAA, rules.ReverifyEvery.Value(), f.Now)
+	p.Agreement = judgeAgreement(r.tenant.Spec.BAA, ReverifyEvery(r.profile), f.Now)
 	p.wake(f.Now, p.Agreement.Next)
 	switch {
 	case p.Agreement.InForce:
-		r.warnOfExpiry(rules, f.Now, p)
+		r.warnOfExpiry(f.Now, p)
 	case p.Agreement.Reason == v1alpha1.ReasonIncomplete:
 		p.find(v1alpha1.SeverityError, CodeBAAIncomplete, "spec.baa.signatures",
 			"%s: both CoveredEntity and BusinessAssociate must have signed before anything is provisioned", p.Agreement.Message)
-		r.lapsed(rules, f, p)
+		r.lapsed(f, p)
 	case !provisioned(r.tenant, f):
 		p.find(v1alpha1.SeverityError, CodeBAALapsed, "spec.baa", "the agreement %s: nothing is provisioned without one in force", p.Agreement.Message)
 	default:
-		r.lapsed(rules, f, p)
+		r.lapsed(f, p)
 	}
 }
 
 // lapsed does to a provisioned tenant what the profile says about an agreement that is not in force.
-func (r *resolved) lapsed(rules v1alpha1.BAARules, f Facts, p *Plan) {
+func (r *resolved) lapsed(f Facts, p *Plan) {
 	if !provisioned(r.tenant, f) {
 		return
 	}
-	r.setLapse(rules)
+	r.setLapse()
 	state := p.Agreement.Message
 	if p.Agreement.Reason == v1alpha1.ReasonIncomplete {
 		state = "is not in force: " + state
@@ -46,23 +43,46 @@ func (r *resolved) lapsed(rules v1alpha1.BAARules, f Facts, p *Plan) {
 	p.find(v1alpha1.SeverityWarning, CodeBAALapsed, "spec.baa", "the agreement %s; the profile's baa.onLapse is %s", state, r.lapse)
 }
 
-func (r *resolved) setLapse(rules v1alpha1.BAARules) {
-	r.lapse = rules.OnLapse
-	if r.lapse == "" {
-		r.lapse = v1alpha1.LapseAlert
+func (r *resolved) setLapse() {
+	r.lapse = cmp.Or(r.rules().OnLapse, v1alpha1.LapseAlert)
+}
+
+// rules the profile has for agreements.
+func (r *resolved) rules() v1alpha1.BAARules {
+	if r.profile.Spec.BAA == nil {
+		return v1alpha1.BAARules{}
+	}
+	return *r.profile.Spec.BAA
+}
+
+func (r *resolved) warnOfExpiry(now time.Time, p *Plan) {
+	if end := r.tenant.Spec.BAA.ExpiresOn; r.warning(end, now, p) {
+		p.find(v1alpha1.SeverityWarning, CodeBAAExpiring, "spec.baa.expiresOn", "the agreement ends on %s: renew it before then", end)
 	}
 }
 
-func (r *resolved) warnOfExpiry(rules v1alpha1.BAARules, now time.Time, p *Plan) {
-	before := rules.WarnBefore.Value()
-	if before == 0 {
-		before = defaultWarnBefore
+// warning says that the end of an agreement is near enough to warn of it, and wakes when it will be.
+func (r *resolved) warning(end v1alpha1.Date, now time.Time, p *Plan) bool {
+	if end == "" {
+		return false
 	}
-	begin := r.tenant.Spec.BAA.ExpiresOn.Time().Add(-before)
+	begin := end.Time().Add(-cmp.Or(r.rules().WarnBefore.Value(), defaultWarnBefore))
 	p.wake(now, begin)
-	if !now.Before(begin) {
-		p.find(v1alpha1.SeverityWarning, CodeBAAExpiring, "spec.baa.expiresOn",
-			"the agreement ends on %s: renew it before then", r.tenant.Spec.BAA.ExpiresOn)
+	return !now.Before(begin)
+}
+
+// judge an associate by the rules of the profile.
+func (r *resolved) judge(a *v1alpha1.BusinessAssociate, f Facts, p *Plan) Verdict {
+	v := JudgeAssociate(a, f.Associates, ReverifyEvery(r.profile), f.Now)
+	p.wake(f.Now, v.Next)
+	return v
+}
+
+// warnOfAssociate warns of the end of an associate that is in force.
+func (r *resolved) warnOfAssociate(a *v1alpha1.BusinessAssociate, path string, f Facts, p *Plan) {
+	if end := AssociateExpiry(a, f.Associates); r.warning(end, f.Now, p) {
+		p.find(v1alpha1.SeverityWarning, CodeAssociateExpiring, path,
+			"the agreement with %s, or with a subcontractor of it, ends on %s: renew it before then", a.Name, end)
 	}
 }
 
@@ -98,16 +118,15 @@ func (r *resolved) regionInForce(region v1alpha1.EligibleRegion, path string, f 
 	}
 	v := r.provided(region, f, p)
 	if v.InForce {
+		if a, found := f.Associates[name]; found {
+			r.warnOfAssociate(a, path, f, p)
+		}
 		return true
 	}
 	p.find(v1alpha1.SeverityWarning, CodeRegionProviderLapsed, path,
 		"region %s takes no new pods: agreement with its provider %s is not in force: %s", region.Name, name, v.Message)
 	if path == "spec.region" && r.lapse == "" {
-		rules := v1alpha1.BAARules{}
-		if r.profile.Spec.BAA != nil {
-			rules = *r.profile.Spec.BAA
-		}
-		r.setLapse(rules)
+		r.setLapse()
 	}
 	return false
 }
@@ -122,9 +141,7 @@ func (r *resolved) provided(region v1alpha1.EligibleRegion, f Facts, p *Plan) Ve
 	if !found {
 		return Verdict{Reason: v1alpha1.ReasonIncomplete, Message: "there is no BusinessAssociate " + name}
 	}
-	v := JudgeAssociate(a, f.Associates, f.Now)
-	p.wake(f.Now, v.Next)
-	return v
+	return r.judge(a, f, p)
 }
 
 func (r *resolved) warnWithoutNodes(region, path string, f Facts, p *Plan) {
@@ -150,12 +167,12 @@ func (r *resolved) resolveAssociates(f Facts, p *Plan) {
 			p.wait("BusinessAssociate %s, named in %s", name, path)
 			continue
 		}
-		v := JudgeAssociate(a, f.Associates, f.Now)
-		p.wake(f.Now, v.Next)
+		v := r.judge(a, f, p)
 		if !v.InForce {
 			p.find(v1alpha1.SeverityWarning, CodeAssociateNotInForce, path, "egress to %s stays closed: %s", name, v.Message)
 			continue
 		}
+		r.warnOfAssociate(a, path, f, p)
 		if c := r.disabledChannelOf(a); c != "" {
 			p.find(v1alpha1.SeverityWarning, CodeAssociateChannelDisabled, path, "egress to %s stays closed: it carries channel %s, which is disabled", name, c)
 			continue

@@ -306,7 +306,7 @@ func (w world) vouched() *netipx.IPSet {
 	var all []string
 	for _, name := range w.tenant.Spec.BusinessAssociates {
 		a, found := w.facts.Associates[string(name)]
-		if w.facts.Profile == nil || !found || !JudgeAssociate(a, w.facts.Associates, w.facts.Now).InForce {
+		if w.facts.Profile == nil || !found || !JudgeAssociate(a, w.facts.Associates, ReverifyEvery(w.facts.Profile), w.facts.Now).InForce {
 			continue
 		}
 		for _, e := range a.Spec.Endpoints {
@@ -322,6 +322,6 @@ func (w world) eligible(region string) bool {
 	}
 	return slices.ContainsFunc(w.facts.Profile.Spec.Regions, func(e v1alpha1.EligibleRegion) bool {
 		a, found := w.facts.Associates[string(e.BusinessAssociate)]
-		return string(e.Name) == region && (e.BusinessAssociate == "" || found && JudgeAssociate(a, w.facts.Associates, w.facts.Now).InForce)
+		return string(e.Name) == region && (e.BusinessAssociate == "" || found && JudgeAssociate(a, w.facts.Associates, ReverifyEvery(w.facts.Profile), w.facts.Now).InForce)
 	})
 }

@@ -14,7 +14,8 @@ import (
 type BusinessAssociateStatusApplyConfiguration struct {
 	// ObservedGeneration is the generation of the spec the rest of the status speaks of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// Conditions: inForce.
+	// Conditions: inForce. Whether its agreement was verified lately enough is judged by the strictest baa.reverifyEvery of the
+	// profiles whose tenants depend on it; a tenant goes by that of its own profile.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// ExpiresOn is the earliest end of its own agreement and its subcontractors'.
 	ExpiresOn *apiv1alpha1.Date `json:"expiresOn,omitempty"`
