@@ -59,6 +59,7 @@ var pods = Group{Name: "pod", Least: 8, Attacks: []Attack{
 	{Name: "ten years to end", Object: pod("terminationGracePeriodSeconds: 315360000"), By: []refusal{policy("workload", "a pod would take 315360000 seconds to end")}},
 	{Name: "ten years to be evicted", On: standing, Send: "POST " + inStanding + "eviction", Body: "{apiVersion: policy/v1, kind: Eviction, metadata: {name: standing}, deleteOptions: {gracePeriodSeconds: 315360000}}", By: []refusal{policy("workload", "lower gracePeriodSeconds of the request")}},
 	{Name: "token of 136 years in a volume", Object: pod("volumes: [{name: token, projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 4294967296}}]}}]"), By: []refusal{policy("workload", "holds a service account token of more than 86400 seconds")}},
+	{Name: "stamp of a config it was not given", On: standing, Patch: "{metadata: {annotations: {hipaatenant.dev/config-hash: fedcba9876543210}}}", By: []refusal{policy("workload", "says which settings a pod was given")}},
 	{Name: "config that may be missing", Object: podWith("envFrom: [{configMapRef: {name: hipaa-config, optional: true}}]", ""), By: []refusal{harmless(configDelivered)}},
 	{Name: "config under other names", Object: podWith("envFrom: [{prefix: X_, configMapRef: {name: hipaa-config}}]", ""), By: []refusal{harmless(configDelivered)}},
 	{Name: "pod in a namespace under quarantine", Without: []string{"create as"}, By: []refusal{policy("workload", "is quarantined and admits pods only while it is open")},

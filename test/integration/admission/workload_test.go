@@ -98,6 +98,25 @@ var channelRows = []pt.Row{
 		Do: pt.Patch(aDeployment, types.MergePatchType, `{"spec":{"replicas":0}}`)},
 }
 
+const (
+	otherStamp = `{"metadata":{"annotations":{"hipaatenant.dev/config-hash":"fedcba9876543210"}}}`
+	aStamp     = "says which settings a pod was given, and is stamped when it is created; make the pod anew"
+)
+
+// stampRows: a pod passes for no other than it was made.
+var stampRows = []pt.Row{
+	{Name: "stamp of another config", Given: pending, Do: pt.Patch(aPod, types.MergePatchType, otherStamp), Want: pt.Refused("workload", aStamp)},
+	{Name: "stamp of another config", As: pt.Admin, Given: pending, Do: pt.Patch(aPod, types.MergePatchType, otherStamp), Want: pt.Refused("workload", aStamp)},
+	{Name: "stamp of another config, through the status", As: pt.Application, Given: pending, Do: pt.Patch(aPod, types.MergePatchType, otherStamp, "status"), Want: pt.Refused("workload", aStamp)},
+	{Name: "stamp of another config, through the binding", As: pt.Scheduler, Given: pending,
+		Do: pt.Post("pods/web/binding", binding("Node", "us-1", `,"annotations":{"hipaatenant.dev/config-hash":"fedcba9876543210"}`)), Want: pt.Refused("workload", aStamp)},
+	{Name: "stamp on a pod that had none", Given: []pt.Request{pt.Create(pod("", withAnnotations(`hipaatenant.dev/inject-config: "false"`)))},
+		Do: pt.Patch(aPod, types.MergePatchType, otherStamp), Want: pt.Refused("workload", aStamp)},
+	{Name: "stamp taken away", Given: pending, Do: pt.Patch(aPod, types.MergePatchType, `{"metadata":{"annotations":{"hipaatenant.dev/config-hash":null}}}`), Want: pt.Allowed()},
+	{Name: "annotation beside the stamp", Given: pending, Do: pt.Patch(aPod, types.MergePatchType, `{"metadata":{"annotations":{"team":"blue"}}}`), Want: pt.Allowed()},
+	{Name: "stamp in a template", Do: pt.Create(apps("Deployment", templateWith("hipaatenant.dev/config-hash: fedcba9876543210", ""))), Want: pt.Allowed()},
+}
+
 const everyTaint = "tolerations: [{operator: Exists}]"
 
 // podRows: what a pod may claim of the cluster.
@@ -120,7 +139,7 @@ var podRows = []pt.Row{
 		Do:    pt.Eventually("the class to be seen", pt.Create(pod("priorityClassName: NAMESPACE")))},
 }
 
-var workloadTable = pt.Table{Policy: "workload", Rows: concat(gateRows, channelRows, podRows, interfaceRows, endRows, reachRows, tokenRows)}
+var workloadTable = pt.Table{Policy: "workload", Rows: concat(gateRows, channelRows, stampRows, podRows, interfaceRows, endRows, reachRows, tokenRows)}
 
 var _ = workloadTable.Specs(environment)
 
