@@ -67,6 +67,7 @@ func TestAttestations(t *testing.T) {
 		{"stated again in advance, and no warning", chain, nil, "2027-01-31", 0, ""},
 		{"the end of the first is not theirs", chain, nil, "2027-03-01", 0, ""},
 		{"the end of both", chain, nil, "2028-02-01", 0, expired + "spec.attestations[0].expiresOn"},
+		{"the next begins when the first ends, and no warning", list{of("2026-03-01", "2027-03-01"), of("2027-03-01", "2028-02-01")}, nil, "2027-02-15", 0, ""},
 		{"a gap ahead is warned of", gap, nil, "2027-02-28", 0, "Warning AttestationExpiring spec.attestations[0].expiresOn"},
 		{"in the gap", gap, nil, "2027-03-01", 0, expired + "spec.attestations[0].expiresOn"},
 		{"behind the gap", gap, nil, "2027-03-02", 0, ""},

@@ -29,6 +29,9 @@ func TestIdle(t *testing.T) {
 			t.Errorf("%s: idle %t, want %t", name, got, tc.want)
 		}
 	}
+	if !c.Idle(time.Time{}, time.Time{}) {
+		t.Error("a session without a last input lives while the clock is not set")
+	}
 	if !(Config{}).Idle(noon, noon) {
 		t.Error("a config that was never loaded lets a session live")
 	}
