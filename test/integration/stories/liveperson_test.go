@@ -60,6 +60,10 @@ var _ = Describe("liveperson-like", func() {
 		Expect(token(3600)).To(MatchError(ContainSubstring("hipaatenant-workload")))
 	})
 
+	It("counts pods that have not taken when a session ends", func(ctx SpecContext) {
+		expectConsumed(ctx, name, data, func(s *v1alpha1.HIPAATenantSpec) { s.SessionTimeout = "4m" })
+	})
+
 	It("has data keys of its own, wrapped by the KMS", func(ctx SpecContext) {
 		for _, namespace := range []string{app, data} {
 			secret := &corev1.Secret{}

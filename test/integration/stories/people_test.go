@@ -14,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -96,6 +97,40 @@ func expectDelivered(ctx context.Context, namespace string) {
 	p := object(namespace, pod("", ""))
 	Expect(admin.Create(ctx, p, client.DryRunAll)).To(Succeed())
 	expectInjected(ctx, p)
+}
+
+// expectConsumed says that a pod which runs with settings of before is counted until it is made anew.
+func expectConsumed(ctx context.Context, name, namespace string, edit func(*v1alpha1.HIPAATenantSpec)) {
+	GinkgoHelper()
+	run := func() *unstructured.Unstructured {
+		p := object(namespace, pod("", "nodeSelector: {topology.kubernetes.io/region: us-east-1}"))
+		p.SetName("consumer")
+		Eventually(func() error { return admin.Create(ctx, p) }).Should(Succeed())
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(client.IgnoreNotFound(admin.Delete(ctx, p, client.GracePeriodSeconds(0)))).To(Succeed())
+		})
+		return p
+	}
+	stale := func() int32 {
+		for _, n := range suite.Tenant(ctx, name).Status.Namespaces {
+			if n.Name == namespace {
+				return n.StalePods
+			}
+		}
+		return -1
+	}
+	taken := suite.State(ctx, name, v1alpha1.ConditionConfigDelivered)
+	p := run()
+	Eventually(taken).Should(Equal("True/" + v1alpha1.ReasonEnforced))
+	change(ctx, tenant(name), func(t *v1alpha1.HIPAATenant) { edit(&t.Spec) })
+	Eventually(taken, "60s").Should(Equal("True/" + v1alpha1.ReasonConfigStale))
+	Expect(stale()).To(BeEquivalentTo(1))
+	Eventually(codes(ctx, name)).Should(ContainElement(HavePrefix(compile.CodeConfigStale + " ")))
+	Expect(admin.Delete(ctx, p, client.GracePeriodSeconds(0))).To(Succeed())
+	Eventually(func() error { return admin.Get(ctx, client.ObjectKeyFromObject(p), p) }).ShouldNot(Succeed())
+	run()
+	Eventually(taken, "60s").Should(Equal("True/" + v1alpha1.ReasonEnforced))
+	Expect(stale()).To(BeZero())
 }
 
 // emergency says who asks to be let into which tenant, who may agree, and for how long at most.

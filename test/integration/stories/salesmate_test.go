@@ -107,6 +107,10 @@ var _ = Describe("salesmate-like", func() {
 		expectDelivered(ctx, sso)
 	})
 
+	It("counts pods that have not taken which fields each role does not see", func(ctx SpecContext) {
+		expectConsumed(ctx, sso, sso, func(s *v1alpha1.HIPAATenantSpec) { s.Application.HiddenFields[0].Fields[0] = "diagnosis" })
+	})
+
 	It("delivers which fields a search may show", func(ctx SpecContext) {
 		Expect(application(ctx, sso)).To(HaveKeyWithValue("searchableFields", []any{"ticketId", "status"}))
 		expectDelivered(ctx, sso)
