@@ -5,7 +5,7 @@ package v1alpha1
 //
 //	Ready = True only while each of these is True
 //	├── NamespacesReady     every namespace exists, is ours, and its gate is open
-//	├── BAAInForce          both parties signed and today lies inside the agreement
+//	├── BAAInForce          both parties signed, today lies inside the agreement, and the mandatory settings are in place
 //	├── AdmissionEnforced   the API server holds every admission policy exactly as shipped
 //	├── PlacementEnforced   the region facts are written, the placement policies stand, and neither pods nor volumes are
 //	│                       found outside the tenant's regions
@@ -90,6 +90,8 @@ const (
 	ReasonIncomplete = "Incomplete"
 	// ReasonSubcontractorLapsed: a subcontractor of the associate is not in force.
 	ReasonSubcontractorLapsed = "SubcontractorLapsed"
+	// ReasonMandatorySettingMissing: the agreement holds, and a setting it is given for is not in place; the message names it.
+	ReasonMandatorySettingMissing = "MandatorySettingMissing"
 	// ReasonReverificationDue: lastVerifiedOn is older than the profile's baa.reverifyEvery.
 	ReasonReverificationDue = "ReverificationDue"
 	// ReasonNoPHI: the associate handles no PHI, so no agreement is needed.

@@ -50,17 +50,6 @@ func namespacesReady(in Inputs, s v1alpha1.HIPAATenantStatus) metav1.Condition {
 	return condition(kind, yes, v1alpha1.ReasonEnforced, fmt.Sprintf("%d namespaces open", len(compile.NamespaceNames(in.Tenant))))
 }
 
-func baaInForce(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
-	v := in.Plan.Agreement
-	switch {
-	case v.Reason == "":
-		return condition(v1alpha1.ConditionBAAInForce, unknown, v1alpha1.ReasonWaiting, waitingMessage(in.Plan))
-	case v.InForce:
-		return condition(v1alpha1.ConditionBAAInForce, yes, v.Reason, v.Message)
-	}
-	return condition(v1alpha1.ConditionBAAInForce, no, v.Reason, v.Message)
-}
-
 func admissionEnforced(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	const kind = v1alpha1.ConditionAdmissionEnforced
 	if len(in.AdmissionProblems) > 0 {
@@ -224,8 +213,10 @@ var besideReady = []string{
 	v1alpha1.ReasonAtRestUnknown, v1alpha1.ReasonAtRestAttested,
 }
 
-// blocking is the first condition that keeps Ready from being True, causes before their consequences.
+// blocking is the first condition that keeps Ready from being True, causes before their consequences. An agreement that is
+// not valid for want of a setting is a consequence; what the setting wants is said elsewhere, and said first.
 func blocking(all []metav1.Condition) *metav1.Condition {
+	var consequence *metav1.Condition
 	for _, kind := range []string{
 		v1alpha1.ConditionBAAInForce, v1alpha1.ConditionAdmissionEnforced, v1alpha1.ConditionEncryptionReady,
 		v1alpha1.ConditionPlacementEnforced, v1alpha1.ConditionNetworkIsolated, v1alpha1.ConditionAccessBound,
@@ -235,11 +226,15 @@ func blocking(all []metav1.Condition) *metav1.Condition {
 		if c == nil {
 			return &metav1.Condition{Type: kind, Reason: v1alpha1.ReasonProgressing, Message: "not looked at yet"}
 		}
+		if c.Reason == v1alpha1.ReasonMandatorySettingMissing {
+			consequence = c
+			continue
+		}
 		if c.Status != yes && !slices.Contains(besideReady, c.Reason) {
 			return c
 		}
 	}
-	return nil
+	return consequence
 }
 
 func invalidReason(p *compile.Plan) (reason, message string) {
