@@ -42,6 +42,7 @@ func (r *AssociateReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	known := byName(all.Items)
 	found, exists := known[req.Name]
 	if !exists {
+		noteExpiry(associateExpiry, req.Name, "")
 		return ctrl.Result{}, nil
 	}
 	used, every, err := r.users(ctx, req.Name, known)
@@ -53,6 +54,7 @@ func (r *AssociateReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	a := found.DeepCopy()
 	describeAssociate(a, verdict, used, now)
 	a.Status.ExpiresOn = compile.AssociateExpiry(found, known)
+	noteExpiry(associateExpiry, a.Name, a.Status.ExpiresOn)
 	if !equality.Semantic.DeepEqual(a.Status, found.Status) {
 		if err := r.Client.Status().Update(ctx, a, client.FieldOwner(v1alpha1.OperatorName)); err != nil {
 			return ctrl.Result{}, err

@@ -81,6 +81,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
 		r.Placement.forget(req.Name)
 		r.standing.Delete(req.Name)
+		noteExpiry(tenantExpiry, req.Name, "")
 		forgetKeys(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -90,6 +91,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if r.stale(t) {
 		return ctrl.Result{RequeueAfter: retryStale}, nil
 	}
+	noteExpiry(tenantExpiry, t.Name, t.Spec.BAA.ExpiresOn)
 	t = t.DeepCopy()
 	switch {
 	case !t.DeletionTimestamp.IsZero():

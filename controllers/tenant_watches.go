@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -126,12 +127,36 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 			r.Recorder.Eventf(t, nil, kind, f.Code, "Reconcile", "%s: %s", f.Path, f.Message)
 		}
 	}
+	r.tellRenewals(t, d)
 	if repaired := d.repaired(); !d.plan.Narrows() && drifted(t, d) && len(repaired) > 0 {
 		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "DriftRepaired", "Reconcile",
 			"brought back in line: %s", describe(repaired))
 	}
 	if d.inputs.Err == nil && d.plan.Writable() {
 		r.keysChanged(t, d.keys.changes)
+	}
+}
+
+// Reasons of events about agreements that are in force again.
+const (
+	reasonBAARenewed       = "BAARenewed"
+	reasonAssociateRenewed = "AssociateRenewed"
+)
+
+// tellRenewals records that an agreement is in force again, and that what its lapse had closed is back.
+func (r *TenantReconciler) tellRenewals(t *v1alpha1.HIPAATenant, d decision) {
+	if d.inputs.Err != nil || !d.plan.Writable() {
+		return
+	}
+	for _, f := range d.before.Findings {
+		if f.Code == compile.CodeBAALapsed && d.plan.Agreement.InForce {
+			r.Recorder.Eventf(t, nil, corev1.EventTypeNormal, reasonBAARenewed, "Reconcile", "%s: the agreement is %s", f.Path, d.plan.Agreement.Message)
+		}
+		for _, name := range d.plan.Effective.BusinessAssociates {
+			if f.Code == compile.CodeAssociateNotInForce && strings.HasPrefix(f.Message, "egress to "+name+" stays closed") {
+				r.Recorder.Eventf(t, nil, corev1.EventTypeNormal, reasonAssociateRenewed, "Reconcile", "%s: egress to %s is open again", f.Path, name)
+			}
+		}
 	}
 }
 
