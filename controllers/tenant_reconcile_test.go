@@ -20,6 +20,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/local"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
 // keyed is a reconciler that can make software keys.
@@ -227,5 +228,39 @@ func TestAGrantEndsByItself(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, told(recorder)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// TestAnAttestationEndsByItself: the tenant is looked at again when it does, and told.
+func TestAnAttestationEndsByItself(t *testing.T) {
+	profile := fixture.Profile("default", func(p *v1alpha1.HIPAAProfile) {
+		p.Spec.BAA = &v1alpha1.BAARules{WarnBefore: "24h"}
+		p.Spec.RequiredAttestations = []v1alpha1.RequiredAttestation{{Citation: "164.310(a)(1)", Reason: "no cluster sees a door", ReviewedOn: "2026-05-01"}}
+		p.Spec.Attestations = []v1alpha1.Attestation{{Citation: "164.310(a)(1)", Statement: "guarded", By: "Ira Bloom", On: "2026-03-01", ExpiresOn: "2026-11-23"}}
+	})
+	s := newStore(t, profile, tenant())
+	r, _ := keyed(s)
+	clock, recorder := r.Clock.(*clocktesting.FakePassiveClock), r.Recorder.(*events.FakeRecorder)
+	run(t, r, s)
+	for _, at := range []struct {
+		date v1alpha1.Date
+		want string
+	}{
+		{"2026-11-22", "Warning AttestationExpiring profile spec.attestations[0].expiresOn: the attestation of 164.310(a)(1) by Ira Bloom expires on 2026-11-23"},
+		{"2026-11-23", "Warning AttestationExpired profile spec.attestations[0].expiresOn: the attestation of 164.310(a)(1) by Ira Bloom expired on 2026-11-23"},
+	} {
+		clock.SetTime(at.date.Time().Add(-time.Second))
+		told(recorder)
+		if result, err := r.Reconcile(t.Context(), requestFor("acme")); err != nil || result.RequeueAfter == 0 || result.RequeueAfter > time.Second {
+			t.Errorf("a second before %s: looked at again after %s, %v", at.date, result.RequeueAfter, err)
+		}
+		if early := told(recorder); len(early) > 0 {
+			t.Errorf("a second before %s: told %v", at.date, early)
+		}
+		clock.SetTime(at.date.Time())
+		run(t, r, s)
+		if got := told(recorder); len(got) != 1 || !strings.HasPrefix(got[0], at.want) {
+			t.Errorf("on %s: told %v, want %s", at.date, got, at.want)
+		}
 	}
 }
