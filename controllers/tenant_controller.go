@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -192,13 +193,24 @@ func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *
 	d.inputs.Applied = &status.Applied{UIDs: result.UIDs, Failed: result.Failed}
 	d.refused = len(result.Refused) > 0
 	openings := d.plan.Refuse(result.Refused)
-	if err != nil {
-		return err
-	}
 	obsolete := append(slices.DeleteFunc(slices.Clone(remembered), d.plan.Owns), openings...)
-	survivors, err := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
-	d.inputs.Inventory = union(d.plan.Refs(), survivors)
-	return err
+	if err != nil {
+		// What an agreement no longer permits closes, whatever else cannot be written: a failure may last.
+		obsolete = slices.DeleteFunc(obsolete, func(ref v1alpha1.ObjectRef) bool { return !compile.Opens(ref) || !denied(ref.Namespace, result) })
+	}
+	survivors, pruneErr := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
+	kept := d.plan.Refs()
+	if err != nil {
+		kept = slices.DeleteFunc(remembered, func(ref v1alpha1.ObjectRef) bool { return slices.Contains(obsolete, ref) })
+	}
+	d.inputs.Inventory = union(kept, survivors)
+	return errors.Join(err, pruneErr)
+}
+
+// denied says that deny-all stands in a namespace: without it, the last policy to go would open everything.
+func denied(namespace string, result apply.Result) bool {
+	_, stands := result.UIDs[compile.DenyAll(namespace)]
+	return stands
 }
 
 // stale says that the cache shows the tenant as it was before this process last wrote its status. Acting on it would

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +196,71 @@ func TestIsolationWhileTheSpecCannotBeHonoured(t *testing.T) {
 	run(t, r, s)
 	if diff := cmp.Diff(stood, picture(t, s)); diff != "" {
 		t.Errorf("after the renewal things are not as they were (-want +got):\n%s", diff)
+	}
+}
+
+// TestAFailureElsewhereKeepsNothingOpen: what ended closes although another object cannot be written, and is remembered as
+// gone; what could not be written is not given up.
+func TestAFailureElsewhereKeepsNothingOpen(t *testing.T) {
+	for name, lapse := range map[string]v1alpha1.LapseAction{"the last vendor": v1alpha1.LapseAlert, "the tenant, isolated": v1alpha1.LapseIsolate} {
+		t.Run(name, func(t *testing.T) {
+			s, r := sociable(t, lapse)
+			r.Clock = clocktesting.NewFakePassiveClock(v1alpha1.Date("2031-01-01").Time())
+			s.fail["patch ConfigMap acme/"+v1alpha1.ConfigMapConfig] = errors.New("a webhook is down")
+			s.fail["patch RoleBinding acme/hipaa-developer"] = errors.New("a webhook is down")
+			h := fetch(t, s, "", "acme", &v1alpha1.HIPAATenant{})
+			h.Spec.Application = &v1alpha1.Application{CallRecording: "Manual"}
+			h.Generation++
+			if lapse == v1alpha1.LapseIsolate {
+				h.Spec.BAA.ExpiresOn = "2030-01-01"
+			}
+			if err := s.Update(t.Context(), h); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Reconcile(t.Context(), requestFor("acme")); err == nil {
+				t.Fatal("the failure is not told")
+			}
+			if cidrs := egressOf(t, s); len(cidrs) != 0 {
+				t.Errorf("egress is open to %v, although no agreement is in force", cidrs)
+			}
+			got := fetch(t, s, "", "acme", &v1alpha1.HIPAATenant{})
+			remembers := func(kind, name string) bool {
+				return slices.Contains(got.Status.Inventory, v1alpha1.ObjectRef{Kind: kind, Namespace: "acme", Name: name})
+			}
+			if remembers("NetworkPolicy.networking.k8s.io", v1alpha1.PolicyAllowAssociates) {
+				t.Error("the policy is remembered, and gone")
+			}
+			for kind, name := range map[string]string{
+				"ConfigMap": v1alpha1.ConfigMapConfig, "Secret": v1alpha1.SecretKeyset, "RoleBinding.rbac.authorization.k8s.io": "hipaa-developer",
+				"NetworkPolicy.networking.k8s.io": v1alpha1.PolicyDefaultDeny,
+			} {
+				if !remembers(kind, name) {
+					t.Errorf("%s %s is forgotten", kind, name)
+				}
+			}
+			if tenantOpen := picture(t, s)[v1alpha1.PolicyAllowTenant] != nil; tenantOpen != (lapse == v1alpha1.LapseAlert) {
+				t.Errorf("the tenant's pods may talk to each other: %t", tenantOpen)
+			}
+		})
+	}
+}
+
+// TestWithoutDenyAllNothingIsTakenAway: the last policy to go would open everything.
+func TestWithoutDenyAllNothingIsTakenAway(t *testing.T) {
+	s, r := sociable(t, v1alpha1.LapseIsolate)
+	deny := &networkingv1.NetworkPolicy{}
+	if err := s.Delete(t.Context(), fetch(t, s, "acme", v1alpha1.PolicyDefaultDeny, deny)); err != nil {
+		t.Fatal(err)
+	}
+	r.Applier.Gone(deny)
+	s.fail["patch NetworkPolicy acme/"+v1alpha1.PolicyDefaultDeny] = errors.New("a webhook is down")
+	r.Clock = clocktesting.NewFakePassiveClock(v1alpha1.Date(fixture.Expires).Time())
+	s.asked()
+	if _, err := r.Reconcile(t.Context(), requestFor("acme")); err == nil {
+		t.Fatal("the failure is not told")
+	}
+	if writes := s.asked(); slices.ContainsFunc(writes, func(w string) bool { return strings.HasPrefix(w, "delete") }) {
+		t.Errorf("writes are %v; want none that deletes", writes)
 	}
 }
 

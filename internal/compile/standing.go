@@ -45,6 +45,17 @@ func Narrowed(ref v1alpha1.ObjectRef) bool {
 	return false
 }
 
+// Opens says that an object of the inventory opens something and closes nothing, so that it may go although other objects
+// could not be written. That deny-all stands in its namespace is for the caller to see.
+func Opens(ref v1alpha1.ObjectRef) bool {
+	return IsPolicy(ref) && strings.HasPrefix(ref.Name, v1alpha1.PolicyAllowPrefix) || ref.Kind == kindRoleBinding
+}
+
+// DenyAll is the policy of a namespace that denies everything the others do not open.
+func DenyAll(namespace string) v1alpha1.ObjectRef {
+	return policyIn(namespace, v1alpha1.PolicyDefaultDeny)
+}
+
 // IsPolicy says that an object of the inventory is a network policy.
 func IsPolicy(ref v1alpha1.ObjectRef) bool { return ref.Kind == kindNetworkPolicy }
 
