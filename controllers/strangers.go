@@ -34,10 +34,11 @@ func labelled(obj client.Object) bool {
 	return obj.GetLabels()[v1alpha1.LabelManagedBy] == v1alpha1.OperatorName
 }
 
-// readStrangers looks up what stands in the namespaces a tenant names, whoever made it. Compile knows what is its own.
+// readStrangers looks up what stands in the namespaces a tenant names, or has from before, whoever made it. Compile knows what
+// is its own.
 func (r *TenantReconciler) readStrangers(ctx context.Context, t *v1alpha1.HIPAATenant, f *compile.Facts) error {
 	f.Strangers = map[string]compile.Strangers{}
-	for _, name := range compile.NamespaceNames(t) {
+	for _, name := range namespacesOf(t) {
 		if _, exists := f.Namespaces[name]; !exists {
 			continue
 		}

@@ -65,11 +65,12 @@ func (r *resolved) compile(f Facts, p *Plan) {
 	}
 	r.judgeConsumption(func(string) string { return config.hash }, f, p)
 	for _, name := range retainedNamespaces(t, f) {
+		retain(t, name, f.Namespaces[name], p)
 		if !f.Namespaces[name].Terminating {
 			p.find(v1alpha1.SeverityInfo, CodeNamespaceRetained, "spec.namespaces",
 				"namespace %s is no longer in the spec: it is quarantined, its data and keys are kept", name)
+			r.judgeStrangers(name, f, p)
 		}
-		retain(t, name, f.Namespaces[name], p)
 	}
 }
 

@@ -84,6 +84,22 @@ var _ = Describe("what others left in a namespace", Ordered, func() {
 		awaitReady(ctx, narrowed)
 	})
 
+	It("is reported within seconds in a namespace that the tenant gives up, too", func(ctx SpecContext) {
+		const vacated, old = "vacated", "vacated-old"
+		both := []v1alpha1.TenantNamespace{{Name: vacated}, {Name: old}}
+		create(ctx, fixture.Tenant(vacated, func(t *v1alpha1.HIPAATenant) { t.Spec.Namespaces = both }))
+		awaitReady(ctx, vacated)
+		policy := policyOf(old, "egress: [{to: [{podSelector: {}}]}]")
+		Expect(admin.Create(ctx, policy)).To(Succeed())
+		awaitReady(ctx, vacated)
+		said := state(ctx, vacated, v1alpha1.ConditionNetworkIsolated)
+		expectTold("a policy in a namespace that was given up", said, tooWide, func() {
+			change(ctx, vacated, func(t *v1alpha1.HIPAATenant) { t.Spec.Namespaces = both[:1] })
+		})
+		expectTold("its end", said, written, func() { Expect(admin.Delete(ctx, policy)).To(Succeed()) })
+		awaitReady(ctx, vacated)
+	})
+
 	It("cannot hide an object of the operator's by taking its labels off", func(ctx SpecContext) {
 		const name = "narrowed"
 		Expect(world.Running.Kill()).To(Succeed())
