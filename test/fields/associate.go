@@ -10,7 +10,8 @@ func withoutPHI(w *World) {
 var Associate = []Case{
 	{Path: "baa.executedOn", In: Objects, Edit: func(w *World) { w.vendor().BAA.ExecutedOn, w.vendor().BAA.LastVerifiedOn = "2035-01-15", "" }},
 	{Path: "baa.expiresOn", In: Objects, Edit: func(w *World) { w.vendor().BAA.ExpiresOn, w.vendor().BAA.LastVerifiedOn = "2026-02-01", "" }},
-	{Path: "baa.lastVerifiedOn", In: Nowhere, Why: forLawyers, Edit: func(w *World) { w.vendor().BAA.LastVerifiedOn = "2026-07-01" }},
+	{Path: "baa.lastVerifiedOn", In: Objects, Given: func(w *World) { w.profile().BAA.ReverifyEvery = "4400h" },
+		Edit: func(w *World) { w.vendor().BAA.LastVerifiedOn = "2026-01-20" }},
 	{Path: "baa.signatures[].party", In: Objects, Edit: func(w *World) { w.vendor().BAA.Signatures = w.vendor().BAA.Signatures[:1] }},
 	{Path: "baa.signatures[].name", In: Nowhere, Why: forLawyers, Edit: func(w *World) { w.vendor().BAA.Signatures[0].Name = "Lee Amari" }},
 	{Path: "baa.signatures[].on", In: Nowhere, Why: forLawyers, Edit: func(w *World) { w.vendor().BAA.Signatures[0].On = "2026-01-10" }},
