@@ -10,6 +10,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 )
 
 var _ = Describe("salesmate-like", func() {
@@ -123,6 +124,17 @@ var _ = Describe("salesmate-like", func() {
 		allowed(ctx, sso, pod("hipaatenant.dev/channel: call-recording", ""))
 		refused(ctx, password, pod("hipaatenant.dev/channel: call-recording", ""), "channel call-recording")
 		expectDelivered(ctx, sso)
+	})
+
+	It("has no agreement in force while a mandatory setting is out of place", func(ctx SpecContext) {
+		Eventually(suite.State(ctx, sso, v1alpha1.ConditionBAAInForce)).Should(Equal("True/" + v1alpha1.ReasonInForce))
+		allowlist := suite.Tenant(ctx, sso).Spec.IPAllowlist
+		change(ctx, tenant(sso), func(t *v1alpha1.HIPAATenant) { t.Spec.IPAllowlist = []v1alpha1.CIDR{"203.0.0.0/16"} })
+		Eventually(suite.State(ctx, sso, v1alpha1.ConditionBAAInForce)).Should(Equal("False/" + v1alpha1.ReasonMandatorySettingMissing))
+		Expect(bed.Condition(suite.Tenant(ctx, sso), v1alpha1.ConditionBAAInForce).Message).To(ContainSubstring("spec.ipAllowlist[0]: 203.0.0.0/16"))
+		Eventually(opened(ctx, sso, v1alpha1.PolicyAllowIngress)).Should(Equal([]string{"2001:db8:5a1e::/48", "203.0.113.64/26"}), "what stood stands")
+		change(ctx, tenant(sso), func(t *v1alpha1.HIPAATenant) { t.Spec.IPAllowlist = allowlist })
+		Eventually(suite.State(ctx, sso, v1alpha1.ConditionBAAInForce)).Should(Equal("True/" + v1alpha1.ReasonInForce))
 	})
 
 	It("has a named person vouch for how users sign in", func(ctx SpecContext) { expectAttested(ctx, sso, "164.312(d)") })
