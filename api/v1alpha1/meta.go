@@ -107,12 +107,15 @@ const (
 	ExtensionAllowlist  = "hipaa-allowlist"
 	ExtensionStrictMTLS = "hipaa-strict-mtls"
 	ExtensionClientIP   = "hipaa-client-ip"
-	SecretKeyset        = "hipaa-keyset"
-	ConfigMapConfig     = "hipaa-config"
-	QuotaName           = "hipaa-quota"
-	LimitsName          = "hipaa-limits"
-	RoleBindingPrefix   = "hipaa-"
-	ClusterRolePrefix   = "hipaatenant-"
+	ExtensionAllowHosts = "hipaa-allow-hosts"
+	// ExtensionClusterPrefix and the name of a tenant are the name of its ClusterNetworkPolicy.
+	ExtensionClusterPrefix = "hipaa-"
+	SecretKeyset           = "hipaa-keyset"
+	ConfigMapConfig        = "hipaa-config"
+	QuotaName              = "hipaa-quota"
+	LimitsName             = "hipaa-limits"
+	RoleBindingPrefix      = "hipaa-"
+	ClusterRolePrefix      = "hipaatenant-"
 	// EmergencyBindingPrefix and the name of an EmergencyAccess are the name of its RoleBinding.
 	EmergencyBindingPrefix = "hipaa-emergency-"
 	// ClusterRoleEmergency lets its holder reach into running pods.

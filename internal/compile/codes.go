@@ -44,7 +44,7 @@ const (
 	CodeAssociateNotInForce = "AssociateNotInForce"
 	// CodeAssociateChannelDisabled: an associate carries a disabled channel; egress to it stays closed.
 	CodeAssociateChannelDisabled = "AssociateChannelDisabled"
-	// CodeHostsNotExpressible: an endpoint names only hosts and NetworkPolicy knows addresses only; it stays closed.
+	// CodeHostsNotExpressible: an endpoint names only hosts, and no API is served that can express them; it stays closed.
 	CodeHostsNotExpressible = "HostsNotExpressible"
 	// CodeExtensionUnusable: the definition of an optional kind is there, and its objects cannot be written.
 	CodeExtensionUnusable = "ExtensionUnusable"

@@ -63,6 +63,7 @@ func (r *resolved) compile(f Facts, p *Plan) {
 	for _, name := range NamespaceNames(t) {
 		r.compileNamespace(name, f, config, p)
 	}
+	r.clusterPolicy(r.activeNamespaces(), r.hostsOpened(), p)
 	r.judgeConsumption(func(string) string { return config.hash }, f, p)
 	for _, name := range retainedNamespaces(t, f) {
 		retain(t, name, f.Namespaces[name], p)
@@ -80,7 +81,7 @@ func (r *resolved) compileNamespace(name string, f Facts, config configDocument,
 	for _, object := range []func(string, *Plan){
 		r.defaultDeny, r.resourceQuota, r.limitRange,
 		r.allowTenant, r.allowDNS, r.allowIngress, r.allowGateways, r.allowAssociates, r.allowMailbox, r.allowAPI,
-		r.authorizationPolicy, r.securityPolicy,
+		r.authorizationPolicy, r.securityPolicy, r.allowHosts,
 	} {
 		object(name, p)
 	}

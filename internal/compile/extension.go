@@ -25,14 +25,16 @@ func (p *Plan) extend(w Wave, k extension.Kind, metadata extension.Metadata, spe
 // looked, or the version the operator knows is not served. Of a kind that is absent nothing stands, and nothing is kept.
 func (p *Plan) keepUnreachable(t *v1alpha1.HIPAATenant) {
 	for _, ref := range t.Status.Inventory {
-		k, optional := extension.ByName(ref.Kind)
-		if !optional {
-			continue
-		}
-		if s := p.extensions[k.String()].State; s != extension.Served && s != extension.Absent {
+		if p.unreachable(ref) {
 			p.keep(ref)
 		}
 	}
+}
+
+func (p *Plan) unreachable(ref v1alpha1.ObjectRef) bool {
+	_, optional := extension.ByName(ref.Kind)
+	state := p.extensions[ref.Kind].State
+	return optional && state != extension.Served && state != extension.Absent
 }
 
 // judgeExtensions reports definitions that are there and cannot be used: somebody who installed one may rely on it.

@@ -13,28 +13,30 @@ import (
 
 // resolved is the tenant's spec under its profile: every default filled in, every name looked up.
 type resolved struct {
-	tenant     *v1alpha1.HIPAATenant
-	profile    *v1alpha1.HIPAAProfile
-	regions    []string // eligible and asked for, the tenant's own first
-	timeout    time.Duration
-	channels   []string // disabled, sorted
-	ports      []v1alpha1.Port
-	closed     []v1alpha1.CIDR // networks of disabled channels
-	classes    []string
-	allowlist  []string
-	associates []opening
-	mailbox    *opening
-	api        *opening
-	quota      v1alpha1.Quota
-	level      string
-	rotation   time.Duration
-	lapse      v1alpha1.LapseAction // what a lapse does; empty while nothing lapsed
+	tenant      *v1alpha1.HIPAATenant
+	profile     *v1alpha1.HIPAAProfile
+	regions     []string // eligible and asked for, the tenant's own first
+	timeout     time.Duration
+	channels    []string // disabled, sorted
+	ports       []v1alpha1.Port
+	closed      []v1alpha1.CIDR // networks of disabled channels
+	closedHosts []v1alpha1.Host // of disabled channels
+	classes     []string
+	allowlist   []string
+	associates  []opening
+	mailbox     *opening
+	api         *opening
+	quota       v1alpha1.Quota
+	level       string
+	rotation    time.Duration
+	lapse       v1alpha1.LapseAction // what a lapse does; empty while nothing lapsed
 }
 
 // opening is a destination egress is opened to.
 type opening struct {
 	name  string
 	rules []openRule
+	hosts []hostRule
 }
 
 // openRule is a set of networks on a set of ports.
@@ -85,7 +87,7 @@ func (r *resolved) effective() *v1alpha1.Effective {
 func (r *resolved) effectiveAssociates() []string {
 	var names []string
 	for _, a := range r.associates {
-		if len(a.rules) > 0 {
+		if len(a.rules)+len(a.hosts) > 0 {
 			names = append(names, a.name)
 		}
 	}
@@ -124,6 +126,7 @@ func (r *resolved) resolveChannels(p *Plan) {
 		c := catalogue[v1alpha1.Name(name)]
 		r.ports = append(r.ports, c.Ports...)
 		r.closed = append(r.closed, c.CIDRs...)
+		r.closedHosts = append(r.closedHosts, c.Hosts...)
 	}
 	r.ports = sortedPorts(r.ports)
 }

@@ -200,8 +200,9 @@ func (r *resolved) openAssociate(a *v1alpha1.BusinessAssociate, path string, p *
 	o := opening{name: a.Name}
 	for i, e := range a.Spec.Endpoints {
 		if len(e.CIDRs) == 0 {
-			p.find(v1alpha1.SeverityWarning, CodeHostsNotExpressible, path,
-				"endpoint %d of %s names only hosts, which NetworkPolicy cannot express: it stays closed; give cidrs", i, a.Name)
+			if rule, open := r.openHosts(a, i, path, p); open {
+				o.hosts = append(o.hosts, rule)
+			}
 			continue
 		}
 		rule := openRule{cidrs: subtract(e.CIDRs, r.closed), ports: r.withoutDisabled(e.Ports)}

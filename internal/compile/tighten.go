@@ -34,6 +34,7 @@ func (r *resolved) tighten(f Facts, p *Plan) {
 			r.tightenNamespace(name, f, p)
 		}
 	}
+	r.tightenHosts(slices.DeleteFunc(owned, func(name string) bool { return !slices.Contains(NamespaceNames(r.tenant), name) }), p)
 	r.keepEffective(f, p)
 }
 
@@ -91,7 +92,8 @@ func (r *resolved) tightenNamespace(name string, f Facts, p *Plan) {
 // dropOpenings gives up every policy that opens something, but for the resolver.
 func (r *resolved) dropOpenings(namespace string, p *Plan) {
 	for _, ref := range r.tenant.Status.Inventory {
-		if ref.Namespace == namespace && strings.HasPrefix(ref.Name, v1alpha1.PolicyAllowPrefix) && ref.Name != v1alpha1.PolicyAllowDNS {
+		opens := strings.HasPrefix(ref.Name, v1alpha1.PolicyAllowPrefix) && ref.Name != v1alpha1.PolicyAllowDNS
+		if ref.Namespace == namespace && opens && !p.unreachable(ref) {
 			p.drop(ref)
 		}
 	}
