@@ -143,7 +143,17 @@ var _ = Describe("gateways and the mesh", Ordered, func() {
 		}
 	})
 
+	It("is changed by nobody else while the policies stand, not even an administrator", func(ctx SpecContext) {
+		for k, w := range wanted(name) {
+			resource := objects.Resource(resource(k)).Namespace(name)
+			_, err := resource.Patch(ctx, w[0], types.MergePatchType, []byte(damages[k]), metav1.PatchOptions{})
+			Expect(err).To(MatchError(ContainSubstring("managed by hipaa-tenant-operator")), k.String())
+			Expect(resource.Delete(ctx, w[0], metav1.DeleteOptions{})).To(MatchError(ContainSubstring("managed by hipaa-tenant-operator")), k.String())
+		}
+	})
+
 	It("is put back after somebody else changed, widened or deleted it", func(ctx SpecContext) {
+		tearDownGuard(ctx, extension.PeerAuthentication, name, v1alpha1.ExtensionStrictMTLS)
 		for k, w := range wanted(name) {
 			resource := objects.Resource(resource(k)).Namespace(name)
 			for _, damage := range []string{`{"metadata":{"labels":{"hipaatenant.dev/tenant":"other"}}}`, damages[k]} {
@@ -219,6 +229,25 @@ var _ = Describe("gateways and the mesh", Ordered, func() {
 		awaitReady(ctx, name)
 	})
 })
+
+// tearDownGuard removes the admission policy that keeps others from managed objects, until the spec ends. The object is
+// what it is probed with.
+func tearDownGuard(ctx context.Context, k extension.Kind, tenant, name string) {
+	GinkgoHelper()
+	Expect(running.Kill()).To(Succeed())
+	startOperator(ctx, "--admission-policies=verify")
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(running.Kill()).To(Succeed())
+		startOperator(ctx)
+		Eventually(state(ctx, tenant, v1alpha1.ConditionAdmissionEnforced)).Should(Equal("True/" + v1alpha1.ReasonEnforced))
+	})
+	Expect(admin.Delete(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "hipaatenant-tenancy"}})).To(Succeed())
+	Eventually(func() error { // the API server forgets it within seconds
+		_, err := objects.Resource(resource(k)).Namespace(tenant).Patch(ctx, name,
+			types.MergePatchType, []byte(`{"metadata":{"labels":{"hipaatenant.dev/tenant":"x"}}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	}).Should(Succeed())
+}
 
 // damages widen the objects, as merge patches.
 var damages = map[extension.Kind]string{

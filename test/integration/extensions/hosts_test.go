@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -87,7 +88,26 @@ var _ = Describe("host names of vendors", Ordered, func() {
 		Expect(awaitReady(ctx, name).Status.Effective.BusinessAssociates).To(ConsistOf("vendor"))
 	})
 
+	It("are opened by nobody else, and by the operator for namespaces of one tenant alone", func(ctx SpecContext) {
+		widen := func(c dynamic.Interface, name, spec string) error {
+			_, err := c.Resource(resource(extension.ClusterNetworkPolicy)).Patch(ctx, name, types.ApplyPatchType, []byte(`{"apiVersion":"policy.networking.k8s.io/v1alpha2",
+				"kind":"ClusterNetworkPolicy","metadata":{"name":"`+name+`","labels":{"app.kubernetes.io/managed-by":"hipaa-tenant-operator"}},"spec":`+spec+`}`),
+				metav1.PatchOptions{FieldManager: "test", Force: new(true), DryRun: []string{metav1.DryRunAll}})
+			return err
+		}
+		everybody := `{"tier":"Admin","priority":0,"subject":{"namespaces":{}},"egress":[{"action":"Accept","to":[{"networks":["0.0.0.0/0"]}]}]}`
+		Expect(widen(objects, cluster, everybody)).To(MatchError(ContainSubstring("managed by hipaa-tenant-operator")))
+		config, err := testCluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+		Expect(err).NotTo(HaveOccurred())
+		stolen, err := dynamic.NewForConfig(config)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(widen(stolen, cluster, everybody)).To(MatchError(ContainSubstring("is not one that hipaa-tenant-operator writes")))
+		Expect(widen(stolen, "open", clusterWanted(accepts))).To(MatchError(ContainSubstring("is not one that hipaa-tenant-operator writes")))
+		Expect(widen(stolen, cluster, clusterWanted(accepts))).To(Succeed())
+	})
+
 	It("are put back after somebody else widened them", func(ctx SpecContext) {
+		tearDownGuard(ctx, extension.CiliumNetworkPolicy, name, v1alpha1.ExtensionAllowHosts)
 		_, err := objects.Resource(resource(extension.CiliumNetworkPolicy)).Namespace(name).Patch(ctx, v1alpha1.ExtensionAllowHosts,
 			types.MergePatchType, []byte(`{"spec":{"egress":[{"toEntities":["world"]}]},"specs":[{"endpointSelector":{},"egress":[{"toEntities":["world"]}]}]}`), metav1.PatchOptions{})
 		Expect(err).NotTo(HaveOccurred())
@@ -143,6 +163,7 @@ var _ = Describe("host names of vendors", Ordered, func() {
 		Expect(admin.Delete(ctx, get(ctx, name))).To(Succeed())
 		Eventually(clusterPolicy(ctx)).Should(BeNil())
 		Expect(errorsLogged()).To(BeZero())
+		uninstall(ctx, extension.ClusterNetworkPolicy)
 	})
 })
 

@@ -73,12 +73,12 @@ var _ = AfterEach(func() {
 	}
 })
 
-func startOperator(ctx context.Context) {
+func startOperator(ctx context.Context, args ...string) {
 	GinkgoHelper()
 	runDir := filepath.Join(dir, "operator")
 	Expect(os.MkdirAll(runDir, 0o700)).To(Succeed())
 	var err error
-	running, err = operator.Start(ctx, testCluster, operator.Options{Binary: binary, Dir: runDir, Args: []string{"--leader-elect=false"}})
+	running, err = operator.Start(ctx, testCluster, operator.Options{Binary: binary, Dir: runDir, Args: append(args, "--leader-elect=false")})
 	Expect(err).NotTo(HaveOccurred())
 }
 
