@@ -27,6 +27,7 @@ type sample struct {
 	Before  provision `json:"before"`
 	Online  provision `json:"online"`
 	Steady  steady    `json:"steady"`
+	Lapse   lapse     `json:"lapse"`
 	Restart restart   `json:"restart"`
 }
 

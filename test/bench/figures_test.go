@@ -25,6 +25,7 @@ func taken(tenants int, change ...func(*sample)) sample {
 		},
 		Online:  provision{span: span{Seconds: 20}, Requests: requests{Writes: 15 * tenants}},
 		Steady:  steady{span: span{Seconds: 30}, Memory: memory{Resident: 40, Peak: 60, Anonymous: 20}},
+		Lapse:   lapse{Gone: 4.2, Requests: requests{Writes: 3 * tenants}},
 		Restart: restart{Ready: 1, Requests: requests{Watches: map[string]int{"secrets": 1}}},
 	}
 	for _, f := range change {
@@ -61,6 +62,8 @@ func TestLines(t *testing.T) {
 		"bench: restart-ready@1000 1 s target <=2 ok",
 		"bench: memory-first-mark@1000 40 MiB target <=120 ok",
 		"bench: memory@1000 40 MiB target <=65 ok",
+		"bench: associate-lapse@1000 4.2 s target <=5 ok",
+		"bench: associate-lapse-writes@1000 3 writes target <=3 ok",
 	}
 	if diff := cmp.Diff(want, lines(taken(1000))); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
@@ -99,6 +102,8 @@ func TestEveryMeasureCanMiss(t *testing.T) {
 		{"restart reads", func(s *sample) { s.Restart.Requests.Reads = 1000 }, []string{"restart-reads"}},
 		{"slow restart", func(s *sample) { s.Restart.Ready = 2.5 }, []string{"restart-ready"}},
 		{"large", func(s *sample) { s.Steady.Memory.Resident = 65.1 }, []string{"memory"}},
+		{"a lapse that takes long", func(s *sample) { s.Lapse.Gone = 5.01 }, []string{"associate-lapse"}},
+		{"a lapse that writes much", func(s *sample) { s.Lapse.Requests.Writes += 10 }, []string{"associate-lapse-writes"}},
 		{"too large", func(s *sample) { s.Steady.Memory.Resident = 120.1 }, []string{"memory-first-mark", "memory"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -28,7 +28,20 @@ const firstMarkTenants = 1000
 
 // measures are the targets, in the order of the table.
 func measures() []measure {
-	return slices.Concat(speedMeasures(), requestMeasures(), quietMeasures())
+	return slices.Concat(speedMeasures(), requestMeasures(), quietMeasures(), lapseMeasures())
+}
+
+func lapseMeasures() []measure {
+	return []measure{
+		{
+			name: "associate-lapse", label: "associate lapse, last egress rule gone", unit: "s", op: "<=", target: always(5), only: firstMarkTenants,
+			value: func(s sample) float64 { return s.Lapse.Gone },
+		},
+		{
+			name: "associate-lapse-writes", label: "writes per tenant at an associate lapse", unit: "writes", op: "<=", target: always(3), worst: true,
+			value: func(s sample) float64 { return float64(s.Lapse.Requests.Writes) / float64(s.Tenants) },
+		},
+	}
 }
 
 func speedMeasures() []measure {

@@ -119,6 +119,10 @@ func (b *bench) beforeOnce(ctx context.Context, out sample) (_ sample, err error
 	if err := s.compare(ctx, tenantName(s.n/2)); err != nil {
 		return out, err
 	}
+	if out.Lapse, err = s.lapse(ctx); err != nil {
+		return out, fmt.Errorf("an associate's agreement ends: %w; the end of the operator's log:\n%s", err, s.op.LogTail(4096))
+	}
+	b.say("associate lapse: last egress rule gone after %.2f s, %.2f writes per tenant", out.Lapse.Gone, float64(out.Lapse.Requests.Writes)/float64(s.n))
 	if err := s.stop(); err != nil {
 		return out, err
 	}
