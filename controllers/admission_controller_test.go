@@ -44,7 +44,7 @@ type regarded struct {
 	names map[string]bool
 }
 
-func (r regarded) Eventf(on, _ runtime.Object, _, _, _, _ string, _ ...any) {
+func (r regarded) Eventf(on, _ runtime.Object, _, _, _, _ string, _ ...any) { //nolint:revive // as many as the interface has
 	if object, ok := on.(client.Object); ok {
 		r.names[object.GetName()] = true
 	}

@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -243,6 +244,32 @@ func TestAFailureElsewhereKeepsNothingOpen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestATenantsOwnPoliciesAreToldWhileTheSpecCannotBeHonoured: one that reaches a vendor whose agreement ended is told until it is
+// gone.
+func TestATenantsOwnPoliciesAreToldWhileTheSpecCannotBeHonoured(t *testing.T) {
+	s, r := sociable(t, v1alpha1.LapseAlert)
+	own := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "own"}, Spec: networkingv1.NetworkPolicySpec{
+		Egress: []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "198.51.100.128/28"}}}}},
+	}}
+	if err := s.Create(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	mistaken(t, s)
+	isolated := func(want string) {
+		t.Helper()
+		if got := reasonOf(run(t, r, s), v1alpha1.ConditionNetworkIsolated); got != want {
+			t.Errorf("NetworkIsolated is %s, want %s", got, want)
+		}
+	}
+	isolated("Unknown/" + v1alpha1.ReasonPolicyWritten)
+	r.Clock = clocktesting.NewFakePassiveClock(v1alpha1.Date("2026-11-24").Time())
+	isolated("False/" + v1alpha1.ReasonNetworkPolicyTooWide)
+	if err := s.Delete(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	isolated("Unknown/" + v1alpha1.ReasonPolicyWritten)
 }
 
 // TestWithoutDenyAllNothingIsTakenAway: the last policy to go would open everything.

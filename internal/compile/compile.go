@@ -70,7 +70,7 @@ func (r *resolved) compile(f Facts, p *Plan) {
 		if !f.Namespaces[name].Terminating {
 			p.find(v1alpha1.SeverityInfo, CodeNamespaceRetained, "spec.namespaces",
 				"namespace %s is no longer in the spec: it is quarantined, its data and keys are kept", name)
-			r.judgeStrangers(name, f, p)
+			r.judgeStrangers(name, r.bounds(name, p.Gates[name]), f, p)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (r *resolved) compileNamespace(name string, f Facts, config configDocument,
 	r.keyset(name, f, p)
 	config.configMap(name, p)
 	r.roleBindings(name, f, p)
-	r.judgeStrangers(name, f, p)
+	r.judgeStrangers(name, r.bounds(name, p.Gates[name]), f, p)
 }
 
 // Retire is the plan for a tenant that is being deleted: every namespace it remembers is quarantined and keeps its

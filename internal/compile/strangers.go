@@ -44,9 +44,8 @@ type bounds struct {
 
 // judgeStrangers reports what opens more than the tenant may have. It is not the operator's to delete: the report tells
 // people, and the tenant does not count as isolated meanwhile.
-func (r *resolved) judgeStrangers(name string, f Facts, p *Plan) {
+func (r *resolved) judgeStrangers(name string, b bounds, f Facts, p *Plan) {
 	found := f.Strangers[name]
-	b := r.bounds(name, p.Gates[name])
 	own := func(kind, object string) bool {
 		return p.refs[v1alpha1.ObjectRef{Kind: kind, Namespace: name, Name: object}]
 	}

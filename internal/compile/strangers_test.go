@@ -148,7 +148,7 @@ func TestWhatIsNotTheOperatorsIsReported(t *testing.T) {
 			p.keep(policyRef(v1alpha1.PolicyAllowIngress))
 			found := NewStrangers()
 			test.strange(found)
-			r.judgeStrangers("acme", Facts{Strangers: map[string]Strangers{"acme": found}}, p)
+			r.judgeStrangers("acme", r.bounds("acme", p.Gates["acme"]), Facts{Strangers: map[string]Strangers{"acme": found}}, p)
 			var codes []string
 			for _, f := range p.Findings {
 				codes = append(codes, f.Code)

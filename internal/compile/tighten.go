@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go4.org/netipx"
@@ -86,7 +87,23 @@ func (r *resolved) tightenNamespace(name string, f Facts, p *Plan) {
 	for _, role := range allRoles {
 		r.tightenBinding(role, name, f, p)
 	}
-	r.tightenFacts(name, left, f, p)
+	facts := r.tightenFacts(name, left, f, p)
+	r.judgeStrangers(name, boundsOf(r.tenant.Name, name, facts), f, p)
+}
+
+// boundsOf are what the facts of a namespace let its tenant's own network policies open.
+func boundsOf(tenant, namespace string, facts map[string]string) bounds {
+	b := bounds{
+		namespace: namespace, tenant: tenant, closed: facts[v1alpha1.AnnotationAdmission] == string(v1alpha1.GateQuarantined),
+		ingress: ipSet(list(facts[v1alpha1.AnnotationIPAllowlist])), egress: ipSet(list(facts[v1alpha1.AnnotationEgress])),
+	}
+	for _, entry := range list(facts[v1alpha1.AnnotationDisabledPorts]) {
+		protocol, number, _ := strings.Cut(entry, "/")
+		if n, err := strconv.ParseInt(number, 10, 32); err == nil {
+			b.ports = append(b.ports, v1alpha1.Port{Port: int32(n), Protocol: v1alpha1.Protocol(protocol)})
+		}
+	}
+	return b
 }
 
 // dropOpenings gives up every policy that opens something, but for the resolver.
@@ -183,8 +200,9 @@ func (r *resolved) tightenBinding(role v1alpha1.Role, namespace string, f Facts,
 	}
 }
 
-// tightenFacts narrows what the admission policies go by. Facts that say nothing of agreements stay as they are.
-func (r *resolved) tightenFacts(name string, egress []string, f Facts, p *Plan) {
+// tightenFacts narrows what the admission policies go by, and returns it. Facts that say nothing of agreements stay as they
+// are.
+func (r *resolved) tightenFacts(name string, egress []string, f Facts, p *Plan) map[string]string {
 	live := f.Namespaces[name]
 	gate := known(live.Gate())
 	if live.Tenant() != r.tenant.Name || live.TenantUID() != r.tenant.UID {
@@ -210,12 +228,12 @@ func (r *resolved) tightenFacts(name string, egress []string, f Facts, p *Plan) 
 	labels := map[string]string{}
 	maps.Copy(labels, live.Labels)
 	maps.Copy(labels, managedLabels(r.tenant.Name))
-	if maps.Equal(facts, live.Facts) && maps.Equal(labels, live.Labels) {
-		return
+	if !maps.Equal(facts, live.Facts) || !maps.Equal(labels, live.Labels) {
+		p.closes = true
+		p.write(WaveNamespace, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name},
+			accore.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(facts))
 	}
-	p.closes = true
-	p.write(WaveNamespace, v1alpha1.ObjectRef{Kind: kindNamespace, Name: name},
-		accore.Namespace(name).WithUID(live.UID).WithLabels(labels).WithAnnotations(facts))
+	return facts
 }
 
 // both are the entries of two facts. The first stays as it is where the second adds nothing.

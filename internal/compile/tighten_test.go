@@ -1,10 +1,13 @@
 package compile
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
@@ -114,6 +117,56 @@ func TestServiceAccountsOfANamespaceThatWasLostAreUnbound(t *testing.T) {
 	left := w.after(t, Compile(w.tenant, w.facts)).facts.Standing["acme"].Subjects[binding.Name]
 	if len(left) != 1 || left[0].Namespace != "acme" {
 		t.Errorf("bound are %v; want the account of acme alone", left)
+	}
+}
+
+// TestWhatATenantOpensItselfIsJudgedWhileTheSpecCannotBeHonoured, by what is left of the facts: by the networks of agreements
+// that ended, ports of disabled channels, and isolation.
+func TestWhatATenantOpensItselfIsJudgedWhileTheSpecCannotBeHonoured(t *testing.T) {
+	toVendor := networkingv1.NetworkPolicySpec{Egress: []networkingv1.NetworkPolicyEgressRule{{
+		To:    []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "198.51.100.0/28"}}},
+		Ports: []networkingv1.NetworkPolicyPort{{Port: new(intstr.FromInt32(443))}},
+	}}}
+	for name, tc := range map[string]struct {
+		change func(*world)
+		want   string
+	}{
+		"in force":             {func(*world) {}, ""},
+		"the agreement ended":  {func(w *world) { w.facts.Associates["clearing"].Spec.BAA.ExpiresOn = "2026-11-01" }, "egress with 198.51.100.0/28"},
+		"the vendor is gone":   {func(w *world) { delete(w.facts.Associates, "clearing") }, "egress with 198.51.100.0/28"},
+		"the profile is gone":  {func(w *world) { w.facts.Profile = nil }, "egress with 198.51.100.0/28"},
+		"the port is disabled": {func(w *world) { w.facts.Namespaces["acme"].Facts[v1alpha1.AnnotationDisabledPorts] = "TCP/443" }, "TCP/443 of a disabled channel"},
+		"the tenant's own ended": {func(w *world) {
+			w.tenant.Spec.BAA.ExpiresOn = "2026-11-01"
+			w.facts.Profile.Spec.BAA = &v1alpha1.BAARules{OnLapse: v1alpha1.LapseIsolate}
+		}, "quarantined"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			associates := policyIn("acme", v1alpha1.PolicyAllowAssociates)
+			w := mistaken(fixture.Profile("default"), associates)
+			w.tenant.Spec.BusinessAssociates = []v1alpha1.Name{"clearing"}
+			w.facts.Associates["clearing"] = fixture.Associate("clearing", func(a *v1alpha1.BusinessAssociate) {
+				a.Spec.Endpoints = []v1alpha1.Endpoint{{CIDRs: cidrs("198.51.100.0/24"), Ports: []v1alpha1.Port{{Port: 443, Protocol: "TCP"}}}}
+			})
+			w.facts.Standing["acme"].Policies[associates.Name] = specOf((&resolved{tenant: w.tenant}).egressPolicy("acme", associates.Name, []opening{{rules: []openRule{on(443, "198.51.100.0/24")}}}))
+			w.facts.Namespaces["acme"].Facts[v1alpha1.AnnotationEgress] = "198.51.100.0/24"
+			w.facts.Strangers = map[string]Strangers{"acme": NewStrangers()}
+			w.facts.Strangers["acme"].Policies["own"] = toVendor
+			tc.change(&w)
+			p := Compile(w.tenant, w.facts)
+			if has(p, CodeNetworkPolicyTooWide) != (tc.want != "") {
+				t.Errorf("findings are %v, want %q", p.Findings, tc.want)
+			}
+			for _, f := range p.Findings {
+				if f.Code == CodeNetworkPolicyTooWide && !strings.Contains(f.Message, tc.want) {
+					t.Errorf("it says %q, want %q", f.Message, tc.want)
+				}
+			}
+			after := w.after(t, p)
+			if again := Compile(after.tenant, after.facts); has(again, CodeNetworkPolicyTooWide) != (tc.want != "") {
+				t.Errorf("once it is done, findings are %v, want %q", again.Findings, tc.want)
+			}
+		})
 	}
 }
 

@@ -103,17 +103,23 @@ func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	if c, failed := failure(in, kind, "NetworkPolicy.networking.k8s.io"); failed {
 		return c
 	}
-	if !in.honoured() {
-		return kept(in, kind)
-	}
 	if f, found := finding(in.Plan, compile.CodeNetworkPolicyTooWide); found {
 		return condition(kind, no, v1alpha1.ReasonNetworkPolicyTooWide, f.Path+": "+f.Message)
+	}
+	if !in.honoured() && !narrowedAgain(in) {
+		return kept(in, kind)
 	}
 	if f, found := finding(in.Plan, compile.CodeExtensionRefused); found {
 		return condition(kind, no, v1alpha1.ReasonExtensionRefused, f.Path+": "+f.Message)
 	}
 	return condition(kind, unknown, v1alpha1.ReasonPolicyWritten,
 		"the network policies stand; whether the network plug-in enforces them has not been probed")
+}
+
+// narrowedAgain says that the spec cannot be honoured, and that the tenant's own policies no longer open too much, as they did.
+func narrowedAgain(in Inputs) bool {
+	was := meta.FindStatusCondition(in.Tenant.Status.Conditions, v1alpha1.ConditionNetworkIsolated)
+	return was != nil && was.Reason == v1alpha1.ReasonNetworkPolicyTooWide && in.Plan.Narrows() && in.Applied.clean()
 }
 
 func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {

@@ -262,6 +262,13 @@ func TestConditions(t *testing.T) {
 			},
 			[]string{"ConfigDelivered=False/Failed", "Ready=False/Failed"},
 		},
+		"a network policy of somebody else, and the spec cannot be honoured": {
+			func(in *Inputs) {
+				invalid(compile.CodeUnknownChannel)(in)
+				found(v1alpha1.SeverityWarning, compile.CodeNetworkPolicyTooWide)(in)
+			},
+			[]string{"NetworkIsolated=False/NetworkPolicyTooWide", "Ready=False/Invalid"},
+		},
 		"pods of a disabled channel, and the spec cannot be honoured": {
 			func(in *Inputs) {
 				invalid(compile.CodeUnknownChannel)(in)
