@@ -78,7 +78,9 @@ func TestOperatorIsLimitedToNames(t *testing.T) {
 				t.Errorf("%s without resourceNames in %+v", resource, rule)
 			}
 			// RoleBindings are written by any name, for emergency accesses; admission policy tenancy keeps them to tenants.
-			children := []string{"networkpolicies", "resourcequotas", "limitranges"}
+			// So are ClusterNetworkPolicies, which are named after tenants; the policy keeps them to one tenant each.
+			children := []string{"networkpolicies", "resourcequotas", "limitranges", "securitypolicies", "clienttrafficpolicies",
+				"authorizationpolicies", "peerauthentications", "ciliumnetworkpolicies"}
 			if slices.Contains(children, resource) && writes && len(rule.ResourceNames) == 0 {
 				t.Errorf("%s are written without resourceNames in %+v", resource, rule)
 			}
