@@ -149,12 +149,13 @@ func (r *resolved) closes(h v1alpha1.Host) bool {
 	return slices.ContainsFunc(r.closedHosts, func(c v1alpha1.Host) bool { return overlapping(h, c) })
 }
 
-// tightenHosts leaves of the host names that are open those that still may be.
-func (r *resolved) tightenHosts(namespaces []string, p *Plan) {
+// tightenHosts leaves of the host names that are open in the tenant's own namespaces those that still may be. One that is about
+// to leave the spec is among them: what stands in it stays until the spec is honoured.
+func (r *resolved) tightenHosts(owned []string, p *Plan) {
 	before := r.closedBefore()
 	rules := r.hostsStillOpen(before)
 	r.closed = append(r.closed, before.closed...)
-	for _, name := range namespaces {
+	for _, name := range owned {
 		ref := ciliumRef(name)
 		if p.refs[ref] && p.served(extension.CiliumNetworkPolicy) {
 			delete(p.refs, ref)
@@ -164,6 +165,7 @@ func (r *resolved) tightenHosts(namespaces []string, p *Plan) {
 	}
 	if ref := r.clusterPolicyRef(); p.refs[ref] && p.served(extension.ClusterNetworkPolicy) {
 		delete(p.refs, ref)
-		r.clusterPolicy(namespaces, rules, p)
+		named := NamespaceNames(r.tenant)
+		r.clusterPolicy(slices.DeleteFunc(slices.Clone(owned), func(name string) bool { return !slices.Contains(named, name) }), rules, p)
 	}
 }

@@ -48,7 +48,7 @@ func Narrowed(ref v1alpha1.ObjectRef) bool {
 // Opens says that an object of the inventory opens something and closes nothing, so that it may go although other objects
 // could not be written. That deny-all stands in its namespace is for the caller to see.
 func Opens(ref v1alpha1.ObjectRef) bool {
-	return IsPolicy(ref) && strings.HasPrefix(ref.Name, v1alpha1.PolicyAllowPrefix) || ref.Kind == kindRoleBinding
+	return strings.HasPrefix(ref.Name, v1alpha1.PolicyAllowPrefix) || ref.Kind == kindRoleBinding
 }
 
 // DenyAll is the policy of a namespace that denies everything the others do not open.

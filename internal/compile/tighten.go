@@ -35,7 +35,7 @@ func (r *resolved) tighten(f Facts, p *Plan) {
 			r.tightenNamespace(name, f, p)
 		}
 	}
-	r.tightenHosts(slices.DeleteFunc(owned, func(name string) bool { return !slices.Contains(NamespaceNames(r.tenant), name) }), p)
+	r.tightenHosts(owned, p)
 	r.keepEffective(f, p)
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 )
 
@@ -167,6 +168,31 @@ func TestWhatATenantOpensItselfIsJudgedWhileTheSpecCannotBeHonoured(t *testing.T
 				t.Errorf("once it is done, findings are %v, want %q", again.Findings, tc.want)
 			}
 		})
+	}
+}
+
+// TestHostsCloseInANamespaceThatIsAboutToLeaveTheSpec: what stands in it stays until the spec is honoured, and so does what must
+// not.
+func TestHostsCloseInANamespaceThatIsAboutToLeaveTheSpec(t *testing.T) {
+	hosts := ciliumRef("acme-old")
+	w := mistaken(fixture.Profile("default"), v1alpha1.ObjectRef{Kind: kindNamespace, Name: "acme-old"}, hosts)
+	w.facts.Extensions = map[string]extension.API{extension.CiliumNetworkPolicy.String(): {State: extension.Served}}
+	w.facts.Namespaces["acme-old"], w.facts.Standing["acme-old"] = standing("acme", "u-acme", v1alpha1.GateOpen), NewStanding()
+	w.tenant.Spec.BusinessAssociates = []v1alpha1.Name{"clearing"}
+	w.tenant.Status.Effective = &v1alpha1.Effective{BusinessAssociates: []string{"clearing"}}
+	vendor := fixture.Associate("clearing", func(a *v1alpha1.BusinessAssociate) {
+		a.Spec.Endpoints = []v1alpha1.Endpoint{{Hosts: []v1alpha1.Host{"api.clearing.example"}, Ports: []v1alpha1.Port{{Port: 443, Protocol: "TCP"}}}}
+	})
+	w.facts.Associates["clearing"] = vendor
+	if p := Compile(w.tenant, w.facts); !p.Owns(hosts) {
+		t.Error("hosts of a vendor in force are closed")
+	}
+	vendor.Spec.BAA.ExpiresOn = "2026-11-01"
+	if p := Compile(w.tenant, w.facts); p.Owns(hosts) || !p.Closes() {
+		t.Error("hosts of a vendor whose agreement ended stay open")
+	}
+	if !Opens(hosts) {
+		t.Error("they would wait for whatever else cannot be written")
 	}
 }
 
