@@ -106,13 +106,17 @@ func Remember(t *v1alpha1.HIPAATenant, inventory []v1alpha1.ObjectRef, now time.
 	return s
 }
 
-// Suspend is the status of a tenant that is not reconciled: what was enforced stays, and nothing vouches for it.
+// Suspend is the status of a tenant that is not reconciled: what was enforced stays, and nothing vouches for it. An agreement
+// that was in force may end meanwhile, and nobody would see.
 func Suspend(t *v1alpha1.HIPAATenant, now time.Time) v1alpha1.HIPAATenantStatus {
 	s := *t.Status.DeepCopy()
 	s.ObservedGeneration = t.Generation
 	in := Inputs{Tenant: t, Now: now}
 	set(&s, in, condition(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended,
 		"spec.suspend is true: what was enforced stays enforced, changes and drift are not looked at"))
+	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionBAAInForce); c != nil && c.Status == metav1.ConditionTrue {
+		set(&s, in, condition(c.Type, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "spec.suspend is true: its dates are not looked at; before that it was "+c.Message))
+	}
 	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionReconciling)
 	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)
 	return s

@@ -494,7 +494,7 @@ func TestOtherStatuses(t *testing.T) {
 		want []string
 	}{
 		"remember": {Remember(in.Tenant, refs, later), []string{"Ready=False/Progressing", "Reconciling=True/Progressing", "Stalled=", "AccessBound=True/Enforced"}},
-		"suspend":  {Suspend(in.Tenant, later), []string{"Ready=Unknown/Suspended", "Reconciling=", "Stalled="}},
+		"suspend":  {Suspend(in.Tenant, later), []string{"Ready=Unknown/Suspended", "BAAInForce=Unknown/Suspended", "Reconciling=", "Stalled="}},
 		"delete":   {Delete(in.Tenant, "stuck", later), []string{"Ready=False/Deleting", "Reconciling=True/Deleting"}},
 	} {
 		for _, want := range c.want {
@@ -504,6 +504,11 @@ func TestOtherStatuses(t *testing.T) {
 			}
 		}
 		wellFormed(t, c.got, 4)
+	}
+	once := in.Tenant.DeepCopy()
+	once.Status = Suspend(in.Tenant, later)
+	if diff := cmp.Diff(once.Status, Suspend(once, later)); diff != "" {
+		t.Errorf("a suspended tenant says something else the next time:\n%s", diff)
 	}
 	if diff := cmp.Diff(refs, Remember(in.Tenant, refs, later).Inventory); diff != "" {
 		t.Error(diff)
