@@ -201,7 +201,7 @@ func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *
 	survivors, pruneErr := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
 	kept := d.plan.Refs()
 	if err != nil {
-		kept = slices.DeleteFunc(remembered, func(ref v1alpha1.ObjectRef) bool { return slices.Contains(obsolete, ref) })
+		kept = slices.DeleteFunc(slices.Clone(remembered), func(ref v1alpha1.ObjectRef) bool { return slices.Contains(obsolete, ref) })
 	}
 	d.inputs.Inventory = union(kept, survivors)
 	return errors.Join(err, pruneErr)
