@@ -147,7 +147,8 @@ type Agreement struct {
 	// Document is the signed text.
 	// +required
 	Document Document `json:"document"`
-	// Scope lists the services the agreement covers.
+	// Scope lists the services the agreement covers. Of a tenant: all that its profile lists in services. Of a vendor: all that
+	// it renders; empty covers them all.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32

@@ -88,6 +88,8 @@ const (
 	ReasonExpired = "Expired"
 	// ReasonIncomplete: a signature is missing.
 	ReasonIncomplete = "Incomplete"
+	// ReasonOutOfScope: a service is used or rendered that the agreement does not cover.
+	ReasonOutOfScope = "OutOfScope"
 	// ReasonSubcontractorLapsed: a subcontractor of the associate is not in force.
 	ReasonSubcontractorLapsed = "SubcontractorLapsed"
 	// ReasonMandatorySettingMissing: the agreement holds, and a setting it is given for is not in place; the message names it.

@@ -77,6 +77,14 @@ type HIPAAProfileSpec struct {
 	// KubernetesAPI lets tenant pods talk to the API server. Empty means they may not.
 	// +optional
 	KubernetesAPI *KubernetesAPI `json:"kubernetesAPI,omitempty"`
+	// Services that tenants of this profile use: the product it stands for. The baa.scope of each tenant has to name every
+	// one of them, or its agreement does not count. Empty means scopes are not compared.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Services []string `json:"services,omitempty"`
 	// BAA says how agreements are watched and what a lapse does.
 	// +optional
 	BAA *BAARules `json:"baa,omitempty"`

@@ -745,6 +745,11 @@ func (in *HIPAAProfileSpec) DeepCopyInto(out *HIPAAProfileSpec) {
 		*out = new(KubernetesAPI)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.Services != nil {
+		in, out := &in.Services, &out.Services
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.BAA != nil {
 		in, out := &in.BAA, &out.BAA
 		*out = new(BAARules)

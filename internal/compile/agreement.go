@@ -12,7 +12,7 @@ import (
 type Verdict struct {
 	// InForce: both parties signed and now lies inside the agreement.
 	InForce bool
-	// Reason is one of the condition reasons InForce, Expired, Incomplete, ReverificationDue, SubcontractorLapsed, NoPHI.
+	// Reason is one of the condition reasons InForce, Expired, Incomplete, OutOfScope, ReverificationDue, SubcontractorLapsed, NoPHI.
 	Reason string
 	// Message for people.
 	Message string
@@ -39,6 +39,19 @@ func judgeAgreement(a v1alpha1.Agreement, reverifyEvery time.Duration, now time.
 		v = judgeVerification(a, reverifyEvery, now, v)
 	}
 	return v
+}
+
+// covering is the verdict on an agreement in force for services: each has to be in its scope, because uses and disclosures
+// beyond what the agreement permits are not permitted (45 CFR 164.504(e)(2)(i)).
+func (v Verdict) covering(services, scope []string) Verdict {
+	at := slices.IndexFunc(services, func(service string) bool { return !slices.Contains(scope, service) })
+	if !v.InForce || at < 0 {
+		return v
+	}
+	return Verdict{
+		Reason: v1alpha1.ReasonOutOfScope, Next: v.Next,
+		Message: fmt.Sprintf("does not cover service %s: its scope is %s", services[at], orNothing(scope)),
+	}
 }
 
 func judgeVerification(a v1alpha1.Agreement, every time.Duration, now time.Time, v Verdict) Verdict {
@@ -101,7 +114,14 @@ func (j *chainJudge) own(a *v1alpha1.BusinessAssociate) Verdict {
 	case a.Spec.BAA == nil:
 		return Verdict{Reason: v1alpha1.ReasonIncomplete, Message: "handles PHI and has no agreement"}
 	}
-	return judgeAgreement(*a.Spec.BAA, j.every, j.now)
+	v := judgeAgreement(*a.Spec.BAA, j.every, j.now)
+	if len(a.Spec.BAA.Scope) == 0 {
+		return v
+	}
+	if v = v.covering(a.Spec.Services, a.Spec.BAA.Scope); v.Reason == v1alpha1.ReasonOutOfScope {
+		v.Message = "its agreement " + v.Message
+	}
+	return v
 }
 
 func (j *chainJudge) subcontractor(name string, v Verdict) Verdict {

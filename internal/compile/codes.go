@@ -34,6 +34,8 @@ const (
 	CodeAllowlistSubtracted = "AllowlistSubtracted"
 	// CodeBAAIncomplete: a party has not signed.
 	CodeBAAIncomplete = "BAAIncomplete"
+	// CodeBAAOutOfScope: the profile is for services that the agreement does not cover.
+	CodeBAAOutOfScope = "BAAOutOfScope"
 	// CodeBAALapsed: the agreement is not in force.
 	CodeBAALapsed = "BAALapsed"
 	// CodeBAAExpiring: the agreement ends within the profile's warning window.

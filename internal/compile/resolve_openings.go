@@ -14,7 +14,7 @@ const defaultWarnBefore = 720 * time.Hour
 // resolveAgreement judges the tenant's own agreement. An incomplete one is never provisioned; a lapsed one does to a
 // provisioned tenant what the profile says, and keeps a new one from being provisioned.
 func (r *resolved) resolveAgreement(f Facts, p *Plan) {
-	p.Agreement = judgeAgreement(r.tenant.Spec.BAA, ReverifyEvery(r.profile), f.Now)
+	p.Agreement = judgeAgreement(r.tenant.Spec.BAA, ReverifyEvery(r.profile), f.Now).covering(r.profile.Spec.Services, r.tenant.Spec.BAA.Scope)
 	p.wake(f.Now, p.Agreement.Next)
 	switch {
 	case p.Agreement.InForce:
@@ -22,6 +22,11 @@ func (r *resolved) resolveAgreement(f Facts, p *Plan) {
 	case p.Agreement.Reason == v1alpha1.ReasonIncomplete:
 		p.find(v1alpha1.SeverityError, CodeBAAIncomplete, "spec.baa.signatures",
 			"%s: both CoveredEntity and BusinessAssociate must have signed before anything is provisioned", p.Agreement.Message)
+		r.lapsed(f, p)
+	case p.Agreement.Reason == v1alpha1.ReasonOutOfScope:
+		p.find(v1alpha1.SeverityError, CodeBAAOutOfScope, "spec.baa.scope",
+			"the agreement %s; tenants of profile %s use %s: have an agreement that covers them, or choose another profile",
+			p.Agreement.Message, r.profile.Name, orNothing(r.profile.Spec.Services))
 		r.lapsed(f, p)
 	case !provisioned(r.tenant, f):
 		p.find(v1alpha1.SeverityError, CodeBAALapsed, "spec.baa", "the agreement %s: nothing is provisioned without one in force", p.Agreement.Message)

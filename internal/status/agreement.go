@@ -42,6 +42,9 @@ func mandatoryMissing(in Inputs) string {
 			return f.Path + ": " + f.Message
 		}
 	}
+	if f, found := finding(in.Plan, compile.CodeAttestationMissing, compile.CodeAttestationExpired); found {
+		return f.Path + ": " + f.Message
+	}
 	if len(in.AdmissionProblems) > 0 {
 		return "admission policies: " + strings.Join(in.AdmissionProblems, "; ")
 	}

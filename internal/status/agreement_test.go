@@ -41,6 +41,10 @@ func TestTheAgreementNeedsItsSettings(t *testing.T) {
 		"a warning of the same field": {func(in *Inputs) {
 			in.Plan.Findings = []v1alpha1.Finding{{Severity: v1alpha1.SeverityWarning, Code: compile.CodeRegionWithoutNodes, Path: "spec.region"}}
 		}, "True/InForce", ""},
+		"an attestation that nobody gave":   {found(v1alpha1.SeverityWarning, compile.CodeAttestationMissing), missing, ""},
+		"an attestation that ended":         {found(v1alpha1.SeverityWarning, compile.CodeAttestationExpired), missing, ""},
+		"an attestation that ends soon":     {found(v1alpha1.SeverityWarning, compile.CodeAttestationExpiring), "True/InForce", ""},
+		"an attestation nobody asks for":    {found(v1alpha1.SeverityInfo, compile.CodeAttestationNotCounted), "True/InForce", ""},
 		"the admission policies":            {func(in *Inputs) { in.AdmissionProblems = []string{"policy placement is absent"} }, missing, "policy placement is absent"},
 		"a network policy of somebody else": {found(v1alpha1.SeverityWarning, compile.CodeNetworkPolicyTooWide), missing, "spec.ipAllowlist"},
 		"a network policy was not written":  {failed("NetworkPolicy.networking.k8s.io"), missing, "quota exceeded"},

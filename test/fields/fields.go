@@ -148,6 +148,7 @@ func newProfile(name string) *v1alpha1.HIPAAProfile {
 		s.Gateways = []v1alpha1.PeerPods{{Namespace: "fields-edge", PodSelector: selector("gateway")}}
 		s.DNS = &v1alpha1.PeerPods{Namespace: "fields-dns", PodSelector: selector("dns")}
 		s.KubernetesAPI = &v1alpha1.KubernetesAPI{CIDRs: []v1alpha1.CIDR{"192.0.2.10/32"}, Port: 6443}
+		s.Services = []string{"helpdesk"}
 		s.BAA = &v1alpha1.BAARules{WarnBefore: "720h", ReverifyEvery: "26280h", OnLapse: v1alpha1.LapseFreeze}
 		s.Placement = &v1alpha1.PlacementRules{OnMisplaced: "Report"}
 		s.EmergencyAccess = &v1alpha1.EmergencyAccessRules{

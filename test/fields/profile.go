@@ -76,6 +76,8 @@ var Profile = []Case{
 	{Path: "regions[].reason", In: Nowhere, Why: forReports, Edit: func(w *World) { w.profile().Regions[0].Reason = "reviewed" }},
 	{Path: "regions[].reviewedOn", In: Nowhere, Why: forReports, Edit: func(w *World) { w.profile().Regions[0].ReviewedOn = "2026-06-01" }},
 	{Path: "ruleset", In: Nowhere, Why: "it says by which rules evidence is judged, for reports", Edit: func(w *World) { w.profile().Ruleset = "nprm2025" }},
+	{Path: "services[]", In: Narrowed, Edit: func(w *World) { w.profile().Services[0] = "crm" }},
+
 	{Path: "storageClasses.allowed[]", In: Findings, Edit: func(w *World) { w.profile().StorageClasses.Allowed = []string{Customer} }},
 	{Path: "storageClasses.requireCustomerKey", In: Objects, Edit: func(w *World) { w.profile().StorageClasses.RequireCustomerKey = true }},
 }

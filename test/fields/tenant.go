@@ -9,7 +9,6 @@ import (
 const (
 	forReports = "reports and people read it; nothing in the cluster depends on it"
 	forLawyers = "it says which text was signed, for reports and people; the API server demands it, and the cluster cannot read it"
-	forScope   = "it says what the agreement covers, for reports and people; services are not compared with it yet"
 )
 
 func withPassword(w *World) {
@@ -60,7 +59,7 @@ var Tenant = []Case{
 	{Path: "baa.signatures[].on", In: Nowhere, Why: forLawyers, Edit: func(w *World) { w.tenant().BAA.Signatures[0].On = "2026-01-10" }},
 	{Path: "baa.document.uri", In: Nowhere, Why: forLawyers, Edit: func(w *World) { w.tenant().BAA.Document.URI = "https://elsewhere.example" }},
 	{Path: "baa.document.sha256", In: Nowhere, Why: forLawyers, Edit: func(w *World) { w.tenant().BAA.Document.SHA256 = hash("1") }},
-	{Path: "baa.scope[]", In: Nowhere, Why: forScope, Edit: func(w *World) { w.tenant().BAA.Scope[0] = "crm" }},
+	{Path: "baa.scope[]", In: Narrowed, Edit: func(w *World) { w.tenant().BAA.Scope[0] = "crm" }},
 
 	{Path: "businessAssociates[]", In: Objects, Edit: func(w *World) { w.tenant().BusinessAssociates[0] = "fields-second" }},
 	{Path: "coveredEntity.name", In: Nowhere, Why: forReports, Edit: func(w *World) { w.tenant().CoveredEntity.Name = "Birch Clinic" }},

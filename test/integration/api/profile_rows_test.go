@@ -86,6 +86,10 @@ var profileRows = slices.Concat([]row{
 ))
 
 var requiredAttestationRows = slices.Concat([]row{
+	good("spec.services", absent{}),
+	good("spec.services", times(32, numbered("service-%d"))),
+	bad("spec.services", times(33, numbered("service-%d")), "must have at most 32 items"),
+	bad("spec.services", list{"crm", "crm"}, `Duplicate value: "crm"`).at("spec.services[1]"),
 	good("spec.requiredAttestations", absent{}),
 	good("spec.requiredAttestations", times(64, named("citation", "164.3%02d", required))),
 	bad("spec.requiredAttestations", times(65, named("citation", "164.3%02d", required)), "must have at most 64 items"),

@@ -197,6 +197,7 @@ var shapes = []shape{
 		places: map[string][]string{
 			"tenant":    {"spec.baa.scope[0]", "spec.application.searchableFields[0]", "spec.application.hiddenFields[0].fields[0]"},
 			"associate": {"spec.baa.scope[0]", "spec.services[0]"},
+			"profile":   {"spec.services[0]"},
 		},
 	},
 	{ // field of the application: they are joined by commas

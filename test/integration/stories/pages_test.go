@@ -4,7 +4,6 @@ package stories
 const (
 	noTrail        = "the hash-chained audit trail"
 	noReport       = "`kubectl hipaa report`"
-	noScope        = "the scope of agreements"
 	tenantSuite    = "test/integration/tenant"
 	extensionSuite = "test/integration/extensions"
 )
@@ -26,8 +25,8 @@ var pages = []source{
 		},
 		{
 			"use and disclosure only as the BAA permits",
-			"`baa.scope` lists the services the agreement covers; a tenant may use only those",
-			[]evidence{notYet("E", noScope)},
+			"`baa.scope` lists the services the agreement covers: those its profile is for, and those a vendor renders, have to be among them",
+			[]evidence{enforced("rezolve-like uses and discloses only as its agreement permits")},
 		},
 		{
 			"encryption when PHI crosses the Internet",
@@ -167,8 +166,8 @@ var pages = []source{
 		},
 		{
 			"the BAA covers one product only",
-			"`baa.scope`",
-			[]evidence{notYet("E", noScope)},
+			"`services` of the profile is the product; `baa.scope` of the tenant has to name it",
+			[]evidence{enforced("salesmate-like runs the one product its agreement covers")},
 		},
 	}},
 	{file: "003_39ab3a6a17b4c91a", vendor: "liveperson-like", count: 13, rows: []requirement{

@@ -245,9 +245,12 @@ func expectAttested(ctx context.Context, name string, citations ...v1alpha1.Cita
 	change(ctx, profile, func(p *v1alpha1.HIPAAProfile) { before(p.Spec.Attestations) })
 	change(ctx, t, func(t *v1alpha1.HIPAATenant) { before(t.Spec.Attestations) })
 	Eventually(told(ctx, compile.CodeAttestationExpired)).Should(Equal(citations))
+	agreement := suite.State(ctx, name, v1alpha1.ConditionBAAInForce)
+	Eventually(agreement).Should(Equal("False/"+v1alpha1.ReasonMandatorySettingMissing), "somebody has to vouch")
 	change(ctx, profile, func(p *v1alpha1.HIPAAProfile) {
 		p.Spec.Attestations = slices.DeleteFunc(p.Spec.Attestations, concerned)
 	})
 	change(ctx, t, func(t *v1alpha1.HIPAATenant) { t.Spec.Attestations = slices.DeleteFunc(t.Spec.Attestations, concerned) })
 	Eventually(told(ctx, compile.CodeAttestationMissing)).Should(Equal(citations))
+	Eventually(agreement).Should(Equal("False/" + v1alpha1.ReasonMandatorySettingMissing))
 }

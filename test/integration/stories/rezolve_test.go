@@ -46,6 +46,19 @@ var _ = Describe("rezolve-like", func() {
 		Eventually(opened(ctx, name, v1alpha1.PolicyAllowAssociates)).Should(Equal(reached))
 	})
 
+	It("uses and discloses only as its agreement permits", func(ctx SpecContext) {
+		another(ctx, name, "rezolve-elsewhere", func(s *v1alpha1.HIPAATenantSpec) { s.BAA.Scope = []string{"hosting"} })
+		stalled(ctx, "rezolve-elsewhere", compile.CodeBAAOutOfScope, "spec.baa.scope")
+		another(ctx, name, "rezolve-nothing", func(s *v1alpha1.HIPAATenantSpec) { s.BAA.Scope = nil })
+		stalled(ctx, "rezolve-nothing", compile.CodeBAAOutOfScope, "spec.baa.scope")
+
+		By("letting a vendor render what its own agreement does not cover")
+		Eventually(opened(ctx, name, v1alpha1.PolicyAllowAssociates)).ShouldNot(BeEmpty())
+		change(ctx, associate("rezolve-like-model"), func(a *v1alpha1.BusinessAssociate) { a.Spec.Services = append(a.Spec.Services, "advertising") })
+		Eventually(inForce(ctx, "rezolve-like-model")).Should(Equal("False/" + v1alpha1.ReasonOutOfScope))
+		Eventually(opened(ctx, name, v1alpha1.PolicyAllowAssociates)).Should(BeEmpty())
+	})
+
 	It("serves nothing in clear text", func(ctx SpecContext) {
 		expectTLS(ctx, name)
 		Expect(config(ctx, name)[v1alpha1.ConfigKey]).To(ContainSubstring(`"tls": "Required"`))

@@ -63,6 +63,12 @@ var _ = Describe("salesmate-like", func() {
 		}
 	})
 
+	It("runs the one product its agreement covers", func(ctx SpecContext) {
+		another(ctx, sso, "salesmate-product", func(s *v1alpha1.HIPAATenantSpec) { s.BAA.Scope = []string{"helpdesk"} })
+		stalled(ctx, "salesmate-product", compile.CodeBAAOutOfScope, "spec.baa.scope")
+		Eventually(suite.State(ctx, "salesmate-product", v1alpha1.ConditionBAAInForce)).Should(Equal("False/" + v1alpha1.ReasonOutOfScope))
+	})
+
 	It("sends mail to its own server alone", func(ctx SpecContext) {
 		Eventually(opened(ctx, sso, v1alpha1.PolicyAllowMailbox)).Should(Equal([]string{"192.0.2.25/32 TCP/465"}))
 		Eventually(opened(ctx, password, v1alpha1.PolicyAllowMailbox)).Should(BeEmpty(), "no mailbox, no mail")

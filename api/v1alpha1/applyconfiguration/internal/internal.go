@@ -592,6 +592,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: ruleset
       type:
         scalar: string
+    - name: services
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: storageClasses
       type:
         namedType: com.github.hipaatenant.hipaa-tenant-operator.api.v1alpha1.StorageClassRules

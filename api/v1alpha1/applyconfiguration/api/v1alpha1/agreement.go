@@ -21,7 +21,8 @@ type AgreementApplyConfiguration struct {
 	Signatures []SignatureApplyConfiguration `json:"signatures,omitempty"`
 	// Document is the signed text.
 	Document *DocumentApplyConfiguration `json:"document,omitempty"`
-	// Scope lists the services the agreement covers.
+	// Scope lists the services the agreement covers. Of a tenant: all that its profile lists in services. Of a vendor: all that
+	// it renders; empty covers them all.
 	Scope []string `json:"scope,omitempty"`
 }
 

@@ -31,6 +31,9 @@ type HIPAAProfileSpecApplyConfiguration struct {
 	DNS *PeerPodsApplyConfiguration `json:"dns,omitempty"`
 	// KubernetesAPI lets tenant pods talk to the API server. Empty means they may not.
 	KubernetesAPI *KubernetesAPIApplyConfiguration `json:"kubernetesAPI,omitempty"`
+	// Services that tenants of this profile use: the product it stands for. The baa.scope of each tenant has to name every
+	// one of them, or its agreement does not count. Empty means scopes are not compared.
+	Services []string `json:"services,omitempty"`
 	// BAA says how agreements are watched and what a lapse does.
 	BAA *BAARulesApplyConfiguration `json:"baa,omitempty"`
 	// Placement says what happens to pods found outside their regions.
@@ -155,6 +158,16 @@ func (b *HIPAAProfileSpecApplyConfiguration) WithDNS(value *PeerPodsApplyConfigu
 // If called multiple times, the KubernetesAPI field is set to the value of the last call.
 func (b *HIPAAProfileSpecApplyConfiguration) WithKubernetesAPI(value *KubernetesAPIApplyConfiguration) *HIPAAProfileSpecApplyConfiguration {
 	b.KubernetesAPI = value
+	return b
+}
+
+// WithServices adds the given value to the Services field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Services field.
+func (b *HIPAAProfileSpecApplyConfiguration) WithServices(values ...string) *HIPAAProfileSpecApplyConfiguration {
+	for i := range values {
+		b.Services = append(b.Services, values[i])
+	}
 	return b
 }
 
