@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
@@ -111,15 +112,15 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if r.closeFirst(ctx, t, d.plan) {
+		return ctrl.Result{RequeueAfter: time.Millisecond, Priority: new(handler.LowPriority)}, nil
+	}
 	err = r.act(ctx, t, &d)
 	if some(err, apierrors.IsAlreadyExists) {
 		if d, err = r.decide(ctx, t, live); err != nil {
 			return ctrl.Result{}, err
 		}
 		err = r.act(ctx, t, &d)
-	}
-	if err == nil {
-		err = r.evict(ctx, t, &d)
 	}
 	r.Placement.judged(t.Name, d.plan)
 	d.inputs.Err = err
@@ -175,11 +176,12 @@ func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, 
 	return d, nil
 }
 
-// act remembers what it is about to write, writes it, and removes what is no longer wanted once all of it stands.
+// act remembers what it is about to write, writes it, removes what is no longer wanted once all of it stands, and evicts what
+// should not run any more after that.
 func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *decision) error {
 	d.inputs.Applied = nil
 	if !d.plan.Writable() && !d.plan.Narrows() {
-		return nil
+		return r.evict(ctx, t, d)
 	}
 	remembered := union(t.Status.Inventory, d.plan.Refs())
 	d.inputs.Inventory = remembered
@@ -204,13 +206,10 @@ func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *
 		kept = slices.DeleteFunc(slices.Clone(remembered), func(ref v1alpha1.ObjectRef) bool { return slices.Contains(obsolete, ref) })
 	}
 	d.inputs.Inventory = union(kept, survivors)
-	return errors.Join(err, pruneErr)
-}
-
-// denied says that deny-all stands in a namespace: without it, the last policy to go would open everything.
-func denied(namespace string, result apply.Result) bool {
-	_, stands := result.UIDs[compile.DenyAll(namespace)]
-	return stands
+	if err := errors.Join(err, pruneErr); err != nil {
+		return err
+	}
+	return r.evict(ctx, t, d)
 }
 
 // stale says that the cache shows the tenant as it was before this process last wrote its status. Acting on it would

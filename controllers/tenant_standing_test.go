@@ -218,7 +218,7 @@ func TestAFailureElsewhereKeepsNothingOpen(t *testing.T) {
 			if err := s.Update(t.Context(), h); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.Reconcile(t.Context(), requestFor("acme")); err == nil {
+			if err := whole(t, r); err == nil {
 				t.Fatal("the failure is not told")
 			}
 			if cidrs := egressOf(t, s); len(cidrs) != 0 {
