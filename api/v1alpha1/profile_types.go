@@ -126,21 +126,6 @@ type HIPAAProfileSpec struct {
 	Attestations []Attestation `json:"attestations,omitempty"`
 }
 
-// RequiredAttestation is a safeguard that counts as met only while a named person vouches for it.
-type RequiredAttestation struct {
-	// Citation of the safeguard in 45 CFR. An attestation counts that names exactly this one.
-	// +required
-	Citation Citation `json:"citation"`
-	// Reason it is required.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Reason string `json:"reason"`
-	// ReviewedOn is the day the reason was last reviewed.
-	// +required
-	ReviewedOn Date `json:"reviewedOn"`
-}
-
 // EligibleRegion is a region and the reason it may be used.
 type EligibleRegion struct {
 	// Name of the region, as on the nodes.

@@ -186,3 +186,18 @@ type Attestation struct {
 	// +optional
 	Evidence *Document `json:"evidence,omitempty"`
 }
+
+// RequiredAttestation is a safeguard that counts as met only while a named person vouches for it.
+type RequiredAttestation struct {
+	// Citation of the safeguard in 45 CFR. An attestation counts that names exactly this one.
+	// +required
+	Citation Citation `json:"citation"`
+	// Reason it is required.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
+	// ReviewedOn is the day the reason was last reviewed.
+	// +required
+	ReviewedOn Date `json:"reviewedOn"`
+}
