@@ -4,7 +4,10 @@ package bed
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -90,6 +94,41 @@ func (b *Bed) Operate(ctx context.Context, o operator.Options) {
 	var err error
 	b.Running, err = operator.Start(ctx, b.Cluster, o)
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+}
+
+// AwaitTypeChecks waits until the admission policies stand and the controller manager has type-checked them all, for which it may
+// take its time.
+func (b *Bed) AwaitTypeChecks(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	gomega.Eventually(func() ([]string, error) {
+		var list admissionv1.ValidatingAdmissionPolicyList
+		err := b.Admin.List(ctx, &list)
+		if err == nil && len(list.Items) == 0 {
+			err = errors.New("there are no policies")
+		}
+		var unchecked []string
+		for i := range list.Items {
+			if list.Items[i].Status.ObservedGeneration < list.Items[i].Generation {
+				unchecked = append(unchecked, list.Items[i].Name)
+			}
+		}
+		return unchecked, err
+	}).WithTimeout(2 * time.Minute).WithPolling(250 * time.Millisecond).Should(gomega.BeEmpty())
+}
+
+// Metrics are what the operator's metrics say.
+func (b *Bed) Metrics(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Running.Metrics+"/metrics", http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return string(text), err
 }
 
 // Tenant as it is now.

@@ -3,8 +3,6 @@ package extensions
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"strconv"
@@ -66,17 +64,12 @@ func expectClosed(ctx context.Context, tenant string) {
 // counter sums a metric of the tenants' controller; -1 while it serves none.
 func counter(ctx context.Context, name string) float64 {
 	GinkgoHelper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+running.Metrics+"/metrics", nil)
-	Expect(err).NotTo(HaveOccurred())
-	response, err := http.DefaultClient.Do(request)
+	text, err := world.Metrics(ctx)
 	if err != nil {
 		return -1
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	Expect(err).NotTo(HaveOccurred())
 	sum := 0.0
-	for _, line := range regexp.MustCompile(`(?m)^`+name+`\{[^}]*controller="tenants"[^}]*\} (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^`+name+`\{[^}]*controller="tenants"[^}]*\} (\S+)$`).FindAllStringSubmatch(text, -1) {
 		v, err := strconv.ParseFloat(line[1], 64)
 		Expect(err).NotTo(HaveOccurred())
 		sum += v
@@ -103,7 +96,7 @@ func expectQuiet(ctx context.Context) {
 
 func errorsLogged() int {
 	GinkgoHelper()
-	text, err := os.ReadFile(running.Log)
+	text, err := os.ReadFile(world.Running.Log)
 	Expect(err).NotTo(HaveOccurred())
 	return strings.Count(string(text), "Reconciler error")
 }
@@ -180,7 +173,7 @@ var _ = Describe("gateways and the mesh", Ordered, func() {
 		for k, w := range wanted(name) {
 			versions[k.String()] = object(ctx, k, name, w[0]).GetResourceVersion()
 		}
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx)
 		expectQuiet(ctx)
 		for k, w := range wanted(name) {
@@ -234,10 +227,10 @@ var _ = Describe("gateways and the mesh", Ordered, func() {
 // what it is probed with.
 func tearDownGuard(ctx context.Context, k extension.Kind, tenant, name string) {
 	GinkgoHelper()
-	Expect(running.Kill()).To(Succeed())
+	Expect(world.Running.Kill()).To(Succeed())
 	startOperator(ctx, "--admission-policies=verify")
 	DeferCleanup(func(ctx SpecContext) {
-		Expect(running.Kill()).To(Succeed())
+		Expect(world.Running.Kill()).To(Succeed())
 		startOperator(ctx)
 		Eventually(state(ctx, tenant, v1alpha1.ConditionAdmissionEnforced)).Should(Equal("True/" + v1alpha1.ReasonEnforced))
 	})

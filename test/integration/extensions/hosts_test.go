@@ -97,7 +97,7 @@ var _ = Describe("host names of vendors", Ordered, func() {
 		}
 		everybody := `{"tier":"Admin","priority":0,"subject":{"namespaces":{}},"egress":[{"action":"Accept","to":[{"networks":["0.0.0.0/0"]}]}]}`
 		Expect(widen(objects, cluster, everybody)).To(MatchError(ContainSubstring("managed by hipaa-tenant-operator")))
-		config, err := testCluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+		config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
 		Expect(err).NotTo(HaveOccurred())
 		stolen, err := dynamic.NewForConfig(config)
 		Expect(err).NotTo(HaveOccurred())

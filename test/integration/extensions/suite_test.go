@@ -4,8 +4,6 @@ package extensions
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -20,17 +18,17 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
 
 var (
-	testCluster *cluster.Cluster
-	admin       client.Client
+	world       *bed.Bed
+	admin       client.Client // of the world
 	objects     dynamic.Interface
-	binary, dir string
-	running     *operator.Operator
+	binary      string
 	published   map[string]string // directories of the modules with definitions
 	listOptions metav1.ListOptions
 )
@@ -46,40 +44,22 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
 	published, err = modules(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	dir, err = os.MkdirTemp("", "extensions-suite-")
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(os.RemoveAll, dir)
-	binary, err = operator.Build(ctx, dir, "-race")
-	Expect(err).NotTo(HaveOccurred())
-	testCluster, err = cluster.Start(ctx, cluster.Options{ControllerManager: true})
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { Expect(testCluster.Stop()).To(Succeed()) })
-	Expect(operator.Install(ctx, testCluster)).To(Succeed())
-	admin, err = operator.NewClient(testCluster.Config())
-	Expect(err).NotTo(HaveOccurred())
-	objects, err = dynamic.NewForConfig(testCluster.Config())
+	binary = bed.Build(ctx)
+	world = bed.Start(ctx, cluster.Options{ControllerManager: true})
+	admin = world.Admin
+	objects, err = dynamic.NewForConfig(world.Cluster.Config())
 	Expect(err).NotTo(HaveOccurred())
 	Expect(admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile, func(p *v1alpha1.HIPAAProfile) {
 		p.Spec.Gateways = []v1alpha1.PeerPods{{Namespace: "edge", PodSelector: v1alpha1.PodSelector{MatchLabels: map[string]string{"app": "gateway"}}}}
 	}))).To(Succeed())
 	startOperator(ctx)
-	DeferCleanup(func() { Expect(running.Stop(5 * time.Second)).To(Succeed()) })
 }, NodeTimeout(10*time.Minute))
 
-var _ = AfterEach(func() {
-	if CurrentSpecReport().Failed() {
-		testCluster.KeepLogs()
-		GinkgoWriter.Println(running.LogTail(8192))
-	}
-})
+var _ = AfterEach(func() { world.KeepOnFailure() })
 
 func startOperator(ctx context.Context, args ...string) {
 	GinkgoHelper()
-	runDir := filepath.Join(dir, "operator")
-	Expect(os.MkdirAll(runDir, 0o700)).To(Succeed())
-	var err error
-	running, err = operator.Start(ctx, testCluster, operator.Options{Binary: binary, Dir: runDir, Args: append(args, "--leader-elect=false")})
-	Expect(err).NotTo(HaveOccurred())
+	world.Operate(ctx, operator.Options{Binary: binary, Args: args})
 }
 
 func resource(k extension.Kind) schema.GroupVersionResource {

@@ -93,7 +93,7 @@ var _ = Describe("liveperson-like", func() {
 			HavePrefix("2 data keys wrapped by vault://transit/liveperson-like"), ContainSubstring("Secrets in etcd: ")))
 		Eventually(codes(ctx, name)).Should(ContainElements(
 			compile.CodeNotEncryptedAtRest+" spec.encryption", compile.CodeStorageClassNotCustomerKey+" spec.encryption.storageClasses"))
-		Expect(scrape(ctx)).To(ContainSubstring("hipaatenant_encryption_at_rest"))
+		Expect(suite.Metrics(ctx)).To(ContainSubstring("hipaatenant_encryption_at_rest"))
 	})
 
 	It("refuses to let anybody edit what guards it", func(ctx SpecContext) {

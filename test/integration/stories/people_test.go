@@ -2,8 +2,6 @@ package stories
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -46,19 +44,6 @@ func events(ctx context.Context) func() []eventsv1.Event {
 		Expect(admin.List(ctx, &list)).To(Succeed())
 		return list.Items
 	}
-}
-
-// scrape returns the operator's metrics.
-func scrape(ctx context.Context) string {
-	GinkgoHelper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+suite.Running.Metrics+"/metrics", nil)
-	Expect(err).NotTo(HaveOccurred())
-	response, err := http.DefaultClient.Do(request)
-	Expect(err).NotTo(HaveOccurred())
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	Expect(err).NotTo(HaveOccurred())
-	return string(text)
 }
 
 // misplace runs a pod on a node of the tenant's region, and moves the node out of it until the spec ends.

@@ -123,7 +123,7 @@ var _ = Describe("rezolve-like", func() {
 		misplace(ctx, name, "rezolve-incident")
 		Eventually(codes(ctx, name)).Should(ContainElement(HavePrefix(compile.CodePodsMisplaced)))
 		Eventually(events(ctx)).Should(ContainElement(And(HaveField("Reason", compile.CodePodsMisplaced), HaveField("Regarding.Name", name))))
-		Eventually(func() string { return scrape(ctx) }).Should(ContainSubstring(`hipaatenant_misplaced_pods{tenant="rezolve-like"} 1`))
+		Eventually(suite.Metrics).WithContext(ctx).Should(ContainSubstring(`hipaatenant_misplaced_pods{tenant="rezolve-like"} 1`))
 		refusedEdit(ctx, name, func(spec map[string]any) { // somebody is there to be told
 			delete(spec, "securityOfficer")
 			delete(inside(spec, "coveredEntity"), "contact")

@@ -12,7 +12,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -62,7 +61,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	token := filepath.Join(suite.Dir, "vault-token")
 	Expect(os.WriteFile(token, []byte(vault.Root), 0o600)).To(Succeed())
 	suite.Operate(ctx, operator.Options{Binary: binary, Args: []string{"--vault-address", vault.Address, "--vault-token-file", token}})
-	Eventually(func() int { return unchecked(ctx) }, "2m", "250ms").Should(BeZero())
+	suite.AwaitTypeChecks(ctx)
 	for _, names := range tenants {
 		for _, name := range names {
 			vault.CreateKey(GinkgoTB(), "transit", name)
@@ -85,23 +84,6 @@ func makeStorageClasses(ctx context.Context) {
 			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "ebs.csi.aws.com", Parameters: parameters,
 		})).To(Succeed())
 	}
-}
-
-// unchecked counts the admission policies that have not been type-checked; one at least before there is any.
-func unchecked(ctx context.Context) int {
-	GinkgoHelper()
-	var list admissionv1.ValidatingAdmissionPolicyList
-	Expect(admin.List(ctx, &list)).To(Succeed())
-	left := 0
-	for i := range list.Items {
-		if list.Items[i].Status.ObservedGeneration < list.Items[i].Generation {
-			left++
-		}
-	}
-	if len(list.Items) == 0 {
-		return 1
-	}
-	return left
 }
 
 // kubectl runs a command as the cluster's administrator, and returns what it prints.

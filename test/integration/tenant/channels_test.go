@@ -47,10 +47,10 @@ var _ = Describe("pods of a channel that is disabled", Ordered, func() {
 		Expect(findingOf(ctx, name, compile.CodeChannelPodsRunning).Message).To(And(ContainSubstring("2 in all: "+name+"/texts-"), Not(ContainSubstring("web"))))
 		Expect(bed.Condition(get(ctx, name), v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonChannelPodsRunning))
 		Eventually(events(ctx, name)).Should(ContainElement(compile.CodeChannelPodsRunning))
-		Expect(scrape(ctx)).To(ContainSubstring(`hipaatenant_disabled_channel_pods{tenant="%s"} 2`, name))
+		Expect(world.Metrics(ctx)).To(ContainSubstring(`hipaatenant_disabled_channel_pods{tenant="%s"} 2`, name))
 		expectTold("a channel the tenant enabled again", said, delivered, func() { disable(ctx, name) })
 		awaitReady(ctx, name)
-		Expect(scrape(ctx)).NotTo(ContainSubstring(`hipaatenant_disabled_channel_pods{tenant="%s"}`, name))
+		Expect(world.Metrics(ctx)).NotTo(ContainSubstring(`hipaatenant_disabled_channel_pods{tenant="%s"}`, name))
 	})
 
 	It("are found when the profile disables it, and Report evicts nobody", func(ctx SpecContext) {

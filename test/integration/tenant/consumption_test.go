@@ -32,7 +32,7 @@ var _ = Describe("pods that run with another config", Ordered, func() {
 		awaitReady(ctx, name)
 		Expect(byConfig(ctx, name)).To(Equal([2]int32{replicas, 0}))
 		Expect(findingOf(ctx, name, compile.CodeConfigStale).Message).To(ContainSubstring("%d in all: namespace %s (%d); make them anew", replicas, name, replicas))
-		Expect(scrape(ctx)).To(ContainSubstring(`hipaatenant_stale_config_pods{tenant="%s"} %d`, name, replicas))
+		Expect(world.Metrics(ctx)).To(ContainSubstring(`hipaatenant_stale_config_pods{tenant="%s"} %d`, name, replicas))
 	})
 
 	It("are few status writes while they are rolled out, and forgotten after", func(ctx SpecContext) {
@@ -46,7 +46,7 @@ var _ = Describe("pods that run with another config", Ordered, func() {
 		Expect(byConfig(ctx, name)).To(Equal([2]int32{}))
 		Expect(len(seen)-1).To(BeNumerically("<=", 4), "status writes while %d pods were replaced", replicas)
 		AddReportEntry(fmt.Sprintf("status writes while %d pods were replaced", replicas), len(seen)-1, ReportEntryVisibilityAlways)
-		Expect(scrape(ctx)).NotTo(ContainSubstring(`hipaatenant_stale_config_pods{tenant="%s"}`, name))
+		Expect(world.Metrics(ctx)).NotTo(ContainSubstring(`hipaatenant_stale_config_pods{tenant="%s"}`, name))
 		stood := get(ctx, name).ResourceVersion
 		Consistently(func() string { return get(ctx, name).ResourceVersion }, "12s", "500ms").Should(Equal(stood), "a quiet tenant is not written to")
 	})
@@ -57,7 +57,7 @@ var _ = Describe("pods that run with another config", Ordered, func() {
 		deploy(ctx, apart)
 		Eventually(said(ctx), "30s").Should(Equal("True/" + v1alpha1.ReasonConfigUnknown))
 		Expect(byConfig(ctx, name)).To(Equal([2]int32{0, 1}))
-		Expect(scrape(ctx)).To(ContainSubstring(`hipaatenant_uninjected_pods{tenant="%s"} 1`, name))
+		Expect(world.Metrics(ctx)).To(ContainSubstring(`hipaatenant_uninjected_pods{tenant="%s"} 1`, name))
 		Expect(admin.Delete(ctx, apart)).To(Succeed())
 		Eventually(said(ctx), "30s").Should(Equal(delivered))
 	})

@@ -2,8 +2,6 @@ package tenant
 
 import (
 	"context"
-	"io"
-	"net/http"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -162,17 +160,4 @@ func events(ctx context.Context, tenant string) func() []string {
 		}
 		return reasons
 	}
-}
-
-// scrape is what the operator's metrics say.
-func scrape(ctx context.Context) string {
-	GinkgoHelper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+world.Running.Metrics+"/metrics", nil)
-	Expect(err).NotTo(HaveOccurred())
-	response, err := http.DefaultClient.Do(request)
-	Expect(err).NotTo(HaveOccurred())
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	Expect(err).NotTo(HaveOccurred())
-	return string(text)
 }

@@ -50,10 +50,10 @@ var _ = Describe("pods that are no longer where they may be", Ordered, func() {
 		Expect(f.Message).To(ContainSubstring("3 in all: %s/%s on node %s (region eu-west-1)", name, pods[0], node))
 		Expect(bed.Condition(get(ctx, name), v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonPodsMisplaced))
 		Eventually(events(ctx, name)).Should(ContainElement(compile.CodePodsMisplaced))
-		Expect(scrape(ctx)).To(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"} 3`, name))
+		Expect(world.Metrics(ctx)).To(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"} 3`, name))
 		expectSoon(ctx, "a node labelled back", name, placed, func() { label(ctx, node, fixture.Region) })
 		awaitReady(ctx, name)
-		Expect(scrape(ctx)).NotTo(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"}`, name))
+		Expect(world.Metrics(ctx)).NotTo(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"}`, name))
 	})
 
 	It("are found when their node loses its label, and their tenant is not written to again and again", func(ctx SpecContext) {
@@ -71,7 +71,7 @@ var _ = Describe("pods that are no longer where they may be", Ordered, func() {
 		Expect(world.Running.Kill()).To(Succeed())
 		stood := get(ctx, name).ResourceVersion
 		startOperator(ctx)
-		Eventually(func() string { return scrape(ctx) }).Should(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"} 3`, name))
+		Eventually(world.Metrics).WithContext(ctx).Should(ContainSubstring(`hipaatenant_misplaced_pods{tenant="%s"} 3`, name))
 		Consistently(func() string { return get(ctx, name).ResourceVersion }, "2s", "200ms").Should(Equal(stood))
 	})
 
@@ -130,7 +130,7 @@ var _ = Describe("a node whose label and providerID name two regions", func() {
 		expectSoon(ctx, "a pod on a node nobody trusts", name, misplaced, func() {
 			deploy(ctx, deployment(name, "web", 1, onNode(node)))
 		})
-		Expect(scrape(ctx)).To(ContainSubstring("hipaatenant_disputed_nodes 1"))
+		Expect(world.Metrics(ctx)).To(ContainSubstring("hipaatenant_disputed_nodes 1"))
 		expectSoon(ctx, "a label corrected", name, misplaced, func() { label(ctx, node, "eu-west-1") })
 		expectEventually(func() bool { return !hasFinding(ctx, name, compile.CodeNodeRegionDisputed) })
 	})

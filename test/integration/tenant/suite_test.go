@@ -8,7 +8,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,28 +46,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 	Expect(admin.Create(ctx, fixture.Profile(v1alpha1.DefaultProfile))).To(Succeed())
 	startOperator(ctx)
-	// The controller manager may take its time to type-check the policies; no spec is about that.
-	Eventually(func() int { return unchecked(ctx) }, "2m", "250ms").Should(BeZero())
+	world.AwaitTypeChecks(ctx)
 }, NodeTimeout(5*time.Minute))
 
 var _ = AfterEach(func() { world.KeepOnFailure() })
-
-// unchecked counts the admission policies that have not been type-checked; one at least before there is any.
-func unchecked(ctx context.Context) int {
-	GinkgoHelper()
-	var list admissionv1.ValidatingAdmissionPolicyList
-	Expect(admin.List(ctx, &list)).To(Succeed())
-	left := 0
-	for i := range list.Items {
-		if list.Items[i].Status.ObservedGeneration < list.Items[i].Generation {
-			left++
-		}
-	}
-	if len(list.Items) == 0 {
-		return 1
-	}
-	return left
-}
 
 // startOperator starts the operator anew, with further arguments.
 func startOperator(ctx context.Context, args ...string) {
