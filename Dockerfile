@@ -1,9 +1,9 @@
 # syntax=docker/dockerfile:1
 # The operator as an image: one static binary, no shell, no package manager, not root.
 #
-#   docker build --build-arg VERSION=0.1.0 -t hipaa-tenant-operator:0.1.0 .
-#   docker build --build-arg BASE=gcr.io/distroless/static-debian12:nonroot -t hipaa-tenant-operator:0.1.0-distroless .
-#   docker build --build-arg GOFIPS140=certified -t hipaa-tenant-operator:0.1.0-fips .
+#   docker build --build-arg VERSION=0.2.0 -t hipaa-tenant-operator:0.2.0 .
+#   docker build --build-arg BASE=gcr.io/distroless/static-debian12:nonroot -t hipaa-tenant-operator:0.2.0-distroless .
+#   docker build --build-arg GOFIPS140=certified -t hipaa-tenant-operator:0.2.0-fips .
 
 # What the binary is laid on. Nothing is needed but a kernel; scanners like distroless for its package list.
 ARG BASE=scratch

@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 # Added to `go test`, such as TESTFLAGS='-run Placement -v'.
 TESTFLAGS ?=
 # What the binary says it is.
-VERSION ?= 0.1.0
+VERSION ?= 0.2.0
 # grpcnotrace leaves gRPC's request tracing out: nobody reads it, and it links templates that keep the linker from
 # dropping unused code, which costs 18 MB of binary and 9 MB of memory.
 BUILDTAGS := grpcnotrace

@@ -17,7 +17,7 @@ func TestOperatorValues(t *testing.T) {
 	for _, row := range []struct {
 		set, object, path, want string
 	}{
-		{"image.repository=mirror.example/op", deployment, "containers.0.image", `"mirror.example/op:0.1.0"`},
+		{"image.repository=mirror.example/op", deployment, "containers.0.image", `"mirror.example/op:` + version(t) + `"`},
 		{"image.tag=1.2.3", deployment, "containers.0.image", `"ghcr.io/hipaatenant/hipaa-tenant-operator:1.2.3"`},
 		{"image.tag=1.2.3,image.digest=" + digest, deployment, "containers.0.image", `"ghcr.io/hipaatenant/hipaa-tenant-operator@` + digest + `"`},
 		{"image.pullPolicy=Always", deployment, "containers.0.imagePullPolicy", `"Always"`},
