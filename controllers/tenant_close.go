@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
@@ -22,6 +23,12 @@ func (r *TenantReconciler) closeFirst(ctx context.Context, t *v1alpha1.HIPAATena
 		}
 	}
 	return r.Applier.Close(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
+}
+
+// closable are those of the objects that may go although something could not be written: they open something, and deny-all stands in
+// their namespace.
+func closable(refs []v1alpha1.ObjectRef, result apply.Result) []v1alpha1.ObjectRef {
+	return slices.DeleteFunc(slices.Clone(refs), func(ref v1alpha1.ObjectRef) bool { return !compile.Opens(ref) || !denied(ref.Namespace, result) })
 }
 
 // denied says that deny-all stands in a namespace: without it, the last policy to go would open everything.

@@ -198,7 +198,10 @@ func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *
 	obsolete := append(slices.DeleteFunc(slices.Clone(remembered), d.plan.Owns), openings...)
 	if err != nil {
 		// What an agreement no longer permits closes, whatever else cannot be written: a failure may last.
-		obsolete = slices.DeleteFunc(obsolete, func(ref v1alpha1.ObjectRef) bool { return !compile.Opens(ref) || !denied(ref.Namespace, result) })
+		obsolete = closable(obsolete, result)
+		if d.plan.Writable() && !some(err, apierrors.IsAlreadyExists) && !all(err, apierrors.IsConflict) {
+			err = errors.Join(err, r.narrow(ctx, t))
+		}
 	}
 	survivors, pruneErr := r.Applier.Prune(ctx, obsolete, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
 	kept := d.plan.Refs()

@@ -2,6 +2,9 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -9,11 +12,32 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 )
 
 // openings are the tenant's objects that open something, as the API server gave them.
 type openings map[v1alpha1.ObjectRef]client.Object
+
+// narrow leaves of what opens the tenant's namespaces what is still permitted, where a failure kept its plan from being written to
+// the end. What it takes away whole is written anew once the failure is gone, so it stays in the inventory.
+func (r *TenantReconciler) narrow(ctx context.Context, t *v1alpha1.HIPAATenant) error {
+	facts, err := r.readFacts(ctx, t, live)
+	if err != nil {
+		return fmt.Errorf("reading facts: %w", err)
+	}
+	if facts.Standing, err = r.readStanding(ctx, t, facts); err != nil {
+		return fmt.Errorf("reading what stands: %w", err)
+	}
+	plan := compile.Narrow(t, facts)
+	if !plan.Closes() {
+		return nil
+	}
+	result, err := r.Applier.Apply(ctx, plan)
+	gone := closable(slices.DeleteFunc(slices.Clone(t.Status.Inventory), plan.Owns), result)
+	_, pruneErr := r.Applier.Prune(ctx, gone, apply.Parent{Label: v1alpha1.LabelTenant, Value: t.Name})
+	return errors.Join(err, pruneErr)
+}
 
 // readStanding reads what the tenant's own objects open. The cache holds digests of them only, so the API server is asked,
 // once for each version: a tenant whose spec cannot be honoured may wait for long.

@@ -246,6 +246,44 @@ func TestAFailureElsewhereKeepsNothingOpen(t *testing.T) {
 	}
 }
 
+// TestAFailureElsewhereKeepsNothingWide: of a policy and of a binding that stay, what ended goes although something written before
+// them cannot be; the next attempt writes nothing more, and once the failure is gone everything stands.
+func TestAFailureElsewhereKeepsNothingWide(t *testing.T) {
+	for _, fails := range []string{"patch ConfigMap acme/" + v1alpha1.ConfigMapConfig, "patch ResourceQuota acme/" + v1alpha1.QuotaName} {
+		t.Run(fails, func(t *testing.T) {
+			s, r := sociable(t, v1alpha1.LapseAlert)
+			r.Clock = clocktesting.NewFakePassiveClock(v1alpha1.Date("2026-11-24").Time())
+			s.fail[fails] = errors.New("a webhook is down")
+			h := fetch(t, s, "", "acme", &v1alpha1.HIPAATenant{})
+			h.Spec.Application = &v1alpha1.Application{CallRecording: "Manual"}
+			h.Spec.Quota = &v1alpha1.Quota{Pods: 7}
+			h.Generation++
+			if err := s.Update(t.Context(), h); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				s.asked()
+				if err := whole(t, r); err == nil || !strings.Contains(err.Error(), "a webhook is down") {
+					t.Fatalf("the failure is not told: %v", err)
+				}
+				if cidrs := egressOf(t, s); !slices.Equal(cidrs, []string{"198.51.100.0/25"}) {
+					t.Errorf("egress is open to %v; want clearing alone", cidrs)
+				}
+				if subjects := fetch(t, s, "acme", "hipaa-developer", &rbacv1.RoleBinding{}).Subjects; len(subjects) != 1 || subjects[0].Name != "acme-devs" {
+					t.Errorf("bound are %v, although the contractor's grant ended", subjects)
+				}
+			}
+			if again := slices.DeleteFunc(s.asked(), func(w string) bool { return w == fails }); len(again) != 0 {
+				t.Errorf("the second attempt writes %v; want what fails alone", again)
+			}
+			delete(s.fail, fails)
+			if got := run(t, r, s); reasonOf(got, v1alpha1.ConditionReady) != "True/Ready" {
+				t.Errorf("Ready is %s", reasonOf(got, v1alpha1.ConditionReady))
+			}
+		})
+	}
+}
+
 // TestATenantsOwnPoliciesAreToldWhileTheSpecCannotBeHonoured: one that reaches a vendor whose agreement ended is told until it is
 // gone.
 func TestATenantsOwnPoliciesAreToldWhileTheSpecCannotBeHonoured(t *testing.T) {

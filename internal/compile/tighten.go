@@ -70,6 +70,13 @@ func (r *resolved) tellMissing(f Facts, p *Plan) {
 }
 
 func (r *resolved) tightenNamespace(name string, f Facts, p *Plan) {
+	facts := r.tightenFacts(name, r.tightenObjects(name, f, p), f, p)
+	r.judgeStrangers(name, boundsOf(r.tenant.Name, name, facts), f, p)
+}
+
+// tightenObjects leaves of what opens a namespace what is permitted, and returns the networks opened to associates, to the mailbox
+// and to the API server then.
+func (r *resolved) tightenObjects(name string, f Facts, p *Plan) []string {
 	if deny := policyIn(name, v1alpha1.PolicyDefaultDeny); remembered(r.tenant, deny) {
 		writePolicy(WaveDeny, denyPolicy(r.tenant.Name, name, v1alpha1.PolicyDefaultDeny), p)
 	}
@@ -87,8 +94,7 @@ func (r *resolved) tightenNamespace(name string, f Facts, p *Plan) {
 	for _, role := range allRoles {
 		r.tightenBinding(role, name, f, p)
 	}
-	facts := r.tightenFacts(name, left, f, p)
-	r.judgeStrangers(name, boundsOf(r.tenant.Name, name, facts), f, p)
+	return left
 }
 
 // boundsOf are what the facts of a namespace let its tenant's own network policies open.
