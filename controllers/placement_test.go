@@ -113,6 +113,19 @@ func TestLocatePod(t *testing.T) {
 	}
 }
 
+// TestStaticPods are those their kubelet mirrors, and no others that name a node as their controller.
+func TestStaticPods(t *testing.T) {
+	pod := runningPod("acme", "web", "east")
+	pod.OwnerReferences[0].Kind = compile.StaticPod
+	for _, want := range []string{"", compile.StaticPod} {
+		got, err := locatePod(pod)
+		if err != nil || got.(*locatedPod).fact.Controller != want {
+			t.Errorf("with annotations %v the controller is %+v, %v; want %q", pod.Annotations, got, err, want)
+		}
+		pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "hash"}
+	}
+}
+
 // TestWhoIsWokenByAPod: only a tenant for whom it makes a difference.
 func TestWhoIsWokenByAPod(t *testing.T) {
 	pod := func(namespace, node string) *compile.Pod {

@@ -99,7 +99,9 @@ func locatePod(in any) (any, error) {
 		Leaving: p.DeletionTimestamp != nil,
 	}}
 	l.fact.Namespace = l.Namespace
-	if c := metav1.GetControllerOfNoCopy(p); c != nil {
+	_, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]
+	// Whoever makes a pod names its controller. Only a mirror, which the policies let kubelets alone make, is a node's own and cannot be evicted.
+	if c := metav1.GetControllerOfNoCopy(p); c != nil && (mirror || c.Kind != compile.StaticPod) {
 		l.fact.Controller = once(c.Kind)
 	}
 	return l, nil

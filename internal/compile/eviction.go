@@ -65,14 +65,14 @@ func holdServing(u Unwanted, f Facts) string {
 	switch {
 	case !f.AdmissionEnforced:
 		return "the admission policies, which refuse its replacement, are not in force"
-	case u.Controller == staticPod:
+	case u.Controller == StaticPod:
 		return fmt.Sprintf("it is a static pod of node %s: remove it there", u.Node)
 	}
 	return ""
 }
 
-// staticPod is the kind of controller of a pod that its kubelet runs without being asked.
-const staticPod = "Node"
+// StaticPod is the kind of controller of a pod that its kubelet runs without being asked.
+const StaticPod = "Node"
 
 // holdMisplaced is the reason a misplaced pod is not evicted; empty when it is. A pod is worth evicting only if another
 // takes its place, in the tenant's regions: what cannot be moved is left running and reported. r.regions are those
@@ -92,7 +92,7 @@ func (r *resolved) holdMisplaced(m Unwanted, f Facts, p *Plan) string {
 		return fmt.Sprintf("its replacement could go to node %s again: correct the label of the node, or drain it", m.Node)
 	case m.Controller == "":
 		return "it has no controller that would make it anew: move it by hand"
-	case m.Controller == staticPod:
+	case m.Controller == StaticPod:
 		return fmt.Sprintf("it is a static pod of node %s: remove it there", m.Node)
 	}
 	return ""
