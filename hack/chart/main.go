@@ -65,7 +65,11 @@ func generate(root string) ([]file, error) {
 		}
 		files = append(files, file{part.path, text})
 	}
-	return files, nil
+	made, err := presets(root)
+	if err != nil {
+		return nil, fmt.Errorf("charts/hipaa-tenant/presets: %w", err)
+	}
+	return append(files, made...), nil
 }
 
 func write(root string, files []file) error {
