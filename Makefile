@@ -20,7 +20,7 @@ BENCHFLAGS ?=
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md \
 	charts/hipaa-tenant-operator/templates/crds.yaml charts/hipaa-tenant-operator/templates/rbac.yaml \
 	charts/hipaa-tenant-operator/templates/shred.yaml charts/hipaa-tenant/values.schema.json \
-	charts/hipaa-tenant/presets
+	charts/hipaa-tenant/presets charts/hipaa-tenant/README.md charts/hipaa-tenant-operator/README.md
 
 ##@ Use
 
@@ -83,12 +83,13 @@ build: ## Build the operator and its command line, static, into bin/.
 	CGO_ENABLED=0 go build -trimpath -tags $(BUILDTAGS) -ldflags '-s -w -X main.release=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: generate
-generate: bin/controller-gen bin/crd-ref-docs ## Write deep copies, CRDs, apply configurations and the API reference again from the API types.
+generate: bin/controller-gen bin/crd-ref-docs bin/helm-docs ## Write deep copies, CRDs, apply configurations, the API reference and what charts have of them again.
 	rm -rf api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/hipaatenant.dev_*.yaml
 	bin/controller-gen object crd:maxDescLen=400 applyconfiguration output:crd:artifacts:config=config/crd paths=./api/...
 	bin/crd-ref-docs --log-level=ERROR --config=hack/tools/crd-ref-docs/config.yaml \
 		--templates-dir=hack/tools/crd-ref-docs/templates --renderer=markdown --source-path=api/v1alpha1 --output-path=docs/api-reference.md
 	go run ./hack/chart
+	bin/helm-docs --chart-search-root=charts --sort-values-order=file --log-level=warning
 
 .PHONY: cluster-bin
 cluster-bin: ## Build the test control plane into bin/k8s; quick when it is there. KUBEBUILDER_ASSETS is used instead, if set.

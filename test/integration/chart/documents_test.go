@@ -26,7 +26,7 @@ func TestReadmeListsTheValues(t *testing.T) {
 		must(t, yaml.Unmarshal([]byte(read(t, chart+"/values.yaml")), &values))
 		want := map[string]string{}
 		leaves(t, values, "", want)
-		got := table(read(t, chart+"/README.md"))
+		got := table(t, read(t, chart+"/README.md"))
 		for _, value := range inWords {
 			if want[value] != "" && got[value] != "" {
 				want[value] = got[value]
@@ -48,21 +48,25 @@ func leaves(t *testing.T, values map[string]any, prefix string, out map[string]s
 		}
 		text, err := json.Marshal(value)
 		must(t, err)
-		if s, ok := value.(string); ok && s != "" {
-			text = []byte(s)
-		}
 		out[prefix+key] = "`" + string(text) + "`"
 	}
 }
 
-// table are the first two columns of the rows whose first is code.
-func table(text string) map[string]string {
+// table are the first two columns of the rows whose first is code. The third says what the value means.
+func table(t *testing.T, text string) map[string]string {
+	t.Helper()
 	out := map[string]string{}
 	for line := range strings.Lines(text) {
-		columns := strings.Split(line, " | ")
-		if value, ok := strings.CutPrefix(columns[0], "| `"); ok && len(columns) > 1 {
-			out[strings.TrimSuffix(value, "`")] = columns[1]
+		columns := strings.Split(strings.TrimSuffix(strings.TrimSpace(line), " |"), " | ")
+		value, ok := strings.CutPrefix(columns[0], "| `")
+		if !ok {
+			continue
 		}
+		if len(columns) != 3 || columns[2] == "" {
+			t.Errorf("expected value, default and meaning, found %q: say in values.yaml what it means", line)
+			continue
+		}
+		out[strings.TrimSuffix(value, "`")] = columns[1]
 	}
 	return out
 }
