@@ -52,10 +52,11 @@ func explain(err error) error {
 		return because(err, kindOf(api.ErrorCode(), status), "%s", said("AWS KMS", api))
 	}
 	kind := keyring.Unreachable
+	_, broke := errors.AsType[*net.OpError](err)
 	switch {
 	case status >= 300 && status < 400:
 		return because(err, keyring.Refused, "it answered %d, a redirect, which is not followed because it could carry the wrapping key elsewhere; AWS KMS gives none, so look at AWS_ENDPOINT_URL_KMS and proxies", status)
-	case status == 0:
+	case status == 0 || broke: // while the answer was read
 		return wire.Unanswered("AWS KMS", innermost(err))
 	case status >= 400 && status < 500 && status != http.StatusTooManyRequests:
 		kind = keyring.Refused

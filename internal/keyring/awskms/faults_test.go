@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -163,11 +165,22 @@ func TestConnections(t *testing.T) {
 		}
 	}))
 	t.Cleanup(hangUp.Close)
+	breakOff := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"__type":`)
+		if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+	}))
+	t.Cleanup(breakOff.Close)
 	for name, tc := range map[string]struct{ url, say string }{
 		"refused":           {closed.URL, "refused"},
 		"unknown authority": {tls.URL, "CA file"},
 		"no such host":      {"https://kms.invalid", "kms.invalid cannot be resolved"},
 		"hung up":           {hangUp.URL, "AWS KMS closed the connection"},
+		"broken off":        {breakOff.URL, "AWS KMS closed the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			everything(t, at(tc.url), ref(t, "arn:aws:kms:us-east-1:111122223333:key/x"), keyring.Unreachable, tc.say)

@@ -45,7 +45,7 @@ func (p *protocol) SerializeRequest(ctx context.Context, op *smithy.OperationSch
 	if _, err := stream.WriteTo(&b); err != nil {
 		return err
 	}
-	p.request = &requestBody{data: b.data, Reader: bytes.NewReader(b.data)}
+	p.request = &requestBody{data: b.data, reader: bytes.NewReader(b.data)}
 	with, err := req.SetStream(p.request)
 	if err != nil {
 		return err
@@ -91,35 +91,32 @@ func (b *borrowed) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// requestBody can be cleared while the transport still holds it: that may be after the call has returned.
+// requestBody can be cleared while the transport still holds it: that may be after the call has returned. It has no WriteTo:
+// there are copies only, and once the answer has begun, smithy ends a WriteTo that still runs with an error, over which the
+// transport gives up the connection that the answer comes through.
 type requestBody struct {
-	mu sync.Mutex
-	*bytes.Reader
-	data []byte
+	mu     sync.Mutex
+	reader *bytes.Reader
+	data   []byte
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Reader.Read(p)
+	return b.reader.Read(p)
 }
 
 func (b *requestBody) Seek(offset int64, whence int) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Reader.Seek(offset, whence)
-}
-
-// WriteTo would hand the data itself to whoever writes; through Read there are copies only.
-func (b *requestBody) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{b})
+	return b.reader.Seek(offset, whence)
 }
 
 func (b *requestBody) clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.data)
-	b.Reset(nil)
+	b.reader.Reset(nil)
 }
 
 // answerBody gives everything at once and remembers where it went.
