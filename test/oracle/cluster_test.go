@@ -37,7 +37,7 @@ type cluster struct {
 }
 
 // settle brings a world into being, as the operator does: what each tenant asked for before, then what it asks for now,
-// then its retirement.
+// or what that leaves of what stands, then its retirement.
 func settle(w *World) (*cluster, error) {
 	c := &cluster{world: w, namespaces: map[string]compile.Namespace{}, policies: map[v1alpha1.ObjectRef]*networkingv1.NetworkPolicy{}}
 	for _, t := range w.Tenants {
@@ -61,14 +61,14 @@ func (c *cluster) live(t *Tenant) error {
 		}
 	}
 	object.Spec = *t.Now.DeepCopy()
-	plan := compile.Compile(object, c.facts(t, &t.Now, false))
+	facts := c.facts(t, &t.Now, false)
+	facts.Standing = c.standing(t)
+	plan := compile.Compile(object, facts)
 	if plan.Writable() == (t.Mistake != "") {
 		return fmt.Errorf("what it asks for can be honoured: %t, its mistake: %q: %v %v", plan.Writable(), t.Mistake, plan.Findings, plan.Waiting)
 	}
-	if plan.Writable() {
-		if err := c.apply(object, plan); err != nil {
-			return err
-		}
+	if err := c.apply(object, plan); err != nil {
+		return err
 	}
 	if t.Deleted {
 		return c.apply(object, compile.Retire(object, c.facts(t, &t.Now, false)))
@@ -91,6 +91,20 @@ func (c *cluster) facts(t *Tenant, spec *v1alpha1.HIPAATenantSpec, earlier bool)
 		f.Keysets[name] = compile.Keyset{Document: []byte("{}")}
 	}
 	return f
+}
+
+// standing is what the tenant's policies open by now.
+func (c *cluster) standing(t *Tenant) map[string]compile.Standing {
+	out := map[string]compile.Standing{}
+	for _, name := range t.namespaces(t.Before) {
+		out[name] = compile.NewStanding()
+	}
+	for ref, policy := range c.policies {
+		if s, own := out[ref.Namespace]; own {
+			s.Policies[ref.Name] = policy.Spec
+		}
+	}
+	return out
 }
 
 // apply writes a plan and prunes what it gives up.

@@ -36,12 +36,28 @@ func (w *World) mayTalk(p Packet) verdict {
 	return yes("no pod of a tenant is entered, and if one is left, it may be")
 }
 
+// asked is a spec under its ceiling, and when its agreements are judged.
+type asked struct {
+	spec    *v1alpha1.HIPAATenantSpec
+	profile *v1alpha1.HIPAAProfile
+	at      time.Time
+}
+
+// stands is what is enforced. While a tenant's spec cannot be honoured, that is what it asked for before.
+func (w *World) stands(t *Tenant) asked {
+	return asked{spec: t.inForce(), profile: w.profileOf(t), at: t.judgedAt()}
+}
+
+// permitted is what is asked for now. Where that cannot be honoured, it opens nothing, and still closes what it closes.
+func (w *World) permitted(t *Tenant) asked {
+	return asked{spec: &t.Now, profile: w.profile(&t.Now), at: now}
+}
+
 func (w *World) mayLeave(t *Tenant, from, to *Pod, p Packet) verdict {
-	spec, profile := t.inForce(), w.profileOf(t)
 	switch {
 	case !t.holds(from.Namespace):
 		return no("namespace %s is let go of: quarantined", from.Namespace)
-	case to != nil && isResolver(profile, to) && p.Port == 53 && p.Protocol != "SCTP":
+	case to != nil && isResolver(w.stands(t).profile, to) && p.Port == 53 && p.Protocol != "SCTP":
 		return yes("%s/%s is the profile's resolver", to.Namespace, to.Name)
 	case w.isolated(t):
 		return no("a lapse isolates tenant %s: nothing but DNS", t.Name)
@@ -52,46 +68,78 @@ func (w *World) mayLeave(t *Tenant, from, to *Pod, p Packet) verdict {
 	case isMetadata(p.To):
 		return no("%s is link-local or a metadata address", p.To)
 	}
-	for _, c := range disabledChannels(spec, profile) {
-		if within(c.CIDRs, p.To) {
-			return no("%s is in a network of channel %s, which is disabled", p.To, c.Name)
+	for _, a := range []asked{w.stands(t), w.permitted(t)} {
+		if c := a.closing(p); c != "" {
+			return no("%s is in a network of channel %s, which is disabled", p.To, c)
 		}
 	}
 	return w.mayReach(t, p)
 }
 
-// mayReach is about addresses outside the cluster that are not closed altogether.
+// closing names the disabled channel whose network a packet goes to.
+func (a asked) closing(p Packet) v1alpha1.Name {
+	for _, c := range disabledChannels(a.spec, a.profile) {
+		if within(c.CIDRs, p.To) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+// mayReach is about addresses outside the cluster that are not closed altogether. What cannot be honoured leaves of each way out
+// what it would open itself, and the mailbox as it stands.
 func (w *World) mayReach(t *Tenant, p Packet) verdict {
-	spec, profile := t.inForce(), w.profileOf(t)
-	if app := spec.Application; app != nil && app.Mailbox != nil {
-		if within(narrow(app.Mailbox.CIDRs), p.To) && p.is("TCP", app.Mailbox.Port) {
-			return yes("the mailbox")
-		}
-	}
-	for _, c := range disabledChannels(spec, profile) {
-		if p.isOneOf(c.Ports) {
-			return no("%s/%d is a port of channel %s, which is disabled", p.Protocol, p.Port, c.Name)
-		}
-	}
-	if api := profile.Spec.KubernetesAPI; api != nil && within(api.CIDRs, p.To) && p.is("TCP", api.Port) {
+	before, now := w.stands(t), w.permitted(t)
+	switch {
+	case before.mails(p):
+		return yes("the mailbox")
+	case before.asksAPI(p) && now.asksAPI(p):
 		return yes("the API server, as the profile says")
 	}
-	for _, name := range spec.BusinessAssociates {
-		a := w.associate(name)
-		if !w.vouched(a, t.judgedAt(), nil) || carriesDisabled(a, spec, profile) {
+	name := w.vendor(before, p)
+	if name == "" || w.vendor(now, p) == "" {
+		return no("nothing opens %s, %s/%d, to tenant %s", p.To, p.Protocol, p.Port, t.Name)
+	}
+	return yes("associate %s, whose agreement is in force", name)
+}
+
+func (a asked) mails(p Packet) bool {
+	app := a.spec.Application
+	return app != nil && app.Mailbox != nil && within(narrow(app.Mailbox.CIDRs), p.To) && p.is("TCP", app.Mailbox.Port)
+}
+
+// onDisabled says that a packet goes to a port of a disabled channel.
+func (a asked) onDisabled(p Packet) bool {
+	return slices.ContainsFunc(disabledChannels(a.spec, a.profile), func(c v1alpha1.Channel) bool { return p.isOneOf(c.Ports) })
+}
+
+func (a asked) asksAPI(p Packet) bool {
+	api := a.profile.Spec.KubernetesAPI
+	return api != nil && !a.onDisabled(p) && within(api.CIDRs, p.To) && p.is("TCP", api.Port)
+}
+
+// vendor names an associate that a packet may go to.
+func (w *World) vendor(a asked, p Packet) v1alpha1.Name {
+	if a.onDisabled(p) {
+		return ""
+	}
+	for _, name := range a.spec.BusinessAssociates {
+		associate := w.associate(name)
+		if !w.vouched(associate, a, nil) || carriesDisabled(associate, a.spec, a.profile) {
 			continue
 		}
-		for _, e := range a.Spec.Endpoints {
+		for _, e := range associate.Spec.Endpoints {
 			if within(e.CIDRs, p.To) && p.isOneOf(e.Ports) {
-				return yes("associate %s, whose agreement is in force", name)
+				return name
 			}
 		}
 	}
-	return no("nothing opens %s, %s/%d, to tenant %s", p.To, p.Protocol, p.Port, t.Name)
+	return ""
 }
 
 func (w *World) mayEnter(t *Tenant, from, to *Pod, p Packet) verdict {
 	spec, profile := t.inForce(), w.profileOf(t)
+	isGateway := func(g v1alpha1.PeerPods) bool { return isPeer(g, from) }
 	switch {
 	case !t.holds(to.Namespace):
 		return no("namespace %s is let go of: quarantined", to.Namespace)
@@ -99,7 +147,7 @@ func (w *World) mayEnter(t *Tenant, from, to *Pod, p Packet) verdict {
 		return no("a lapse isolates tenant %s: nothing enters", t.Name)
 	case from != nil && w.tenantOf(from) == t && t.holds(from.Namespace):
 		return yes("both pods are of tenant %s", t.Name)
-	case from != nil && slices.ContainsFunc(profile.Spec.Gateways, func(g v1alpha1.PeerPods) bool { return isPeer(g, from) }):
+	case from != nil && slices.ContainsFunc(profile.Spec.Gateways, isGateway) && len(w.permitted(t).profile.Spec.Gateways) > 0:
 		return yes("%s/%s is a gateway of the profile", from.Namespace, from.Name)
 	case from != nil:
 		return no("%s/%s is neither of tenant %s nor a gateway", from.Namespace, from.Name, t.Name)
@@ -113,40 +161,48 @@ func (w *World) mayEnter(t *Tenant, from, to *Pod, p Packet) verdict {
 	return yes("%s is in the allowlist", p.From)
 }
 
-// isolated: the tenant's agreement, or that with the provider of its region, does not hold, and the profile asks for
+// isolated by what is enforced, or by what is asked for.
+func (w *World) isolated(t *Tenant) bool { return w.isolates(w.stands(t)) || w.isolates(w.permitted(t)) }
+
+// isolates: the tenant's agreement, or that with the provider of its region, does not hold, and the profile asks for
 // isolation.
-func (w *World) isolated(t *Tenant) bool {
-	spec, profile, now := t.inForce(), w.profileOf(t), t.judgedAt()
-	rules := profile.Spec.BAA
+func (w *World) isolates(a asked) bool {
+	rules := a.profile.Spec.BAA
 	if rules == nil || rules.OnLapse != v1alpha1.LapseIsolate {
 		return false
 	}
-	if !holds(spec.BAA, now) || verificationDue(spec.BAA, *rules, now) {
+	if !a.counts(a.spec.BAA) {
 		return true
 	}
-	for _, r := range profile.Spec.Regions {
-		if r.Name == spec.Region && r.BusinessAssociate != "" {
-			return !w.vouched(w.associate(r.BusinessAssociate), now, nil)
+	for _, r := range a.profile.Spec.Regions {
+		if r.Name == a.spec.Region && r.BusinessAssociate != "" {
+			return !w.vouched(w.associate(r.BusinessAssociate), a, nil)
 		}
 	}
 	return false
 }
 
-// vouched: the associate handles no PHI or its agreement holds, and so it is for everybody who works for it. Nobody may
+// vouched: the associate handles no PHI or its agreement counts, and so it is for everybody who works for it. Nobody may
 // work for himself by way of others.
-func (w *World) vouched(a *v1alpha1.BusinessAssociate, now time.Time, clients []string) bool {
-	if a == nil || slices.Contains(clients, a.Name) {
+func (w *World) vouched(who *v1alpha1.BusinessAssociate, a asked, clients []string) bool {
+	if who == nil || slices.Contains(clients, who.Name) {
 		return false
 	}
-	if a.Spec.HandlesPHI && !holds(*a.Spec.BAA, now) {
+	if who.Spec.HandlesPHI && !a.counts(*who.Spec.BAA) {
 		return false
 	}
-	for _, name := range a.Spec.Subcontractors {
-		if !w.vouched(w.associate(name), now, append(slices.Clone(clients), a.Name)) {
+	for _, name := range who.Spec.Subcontractors {
+		if !w.vouched(w.associate(name), a, append(slices.Clone(clients), who.Name)) {
 			return false
 		}
 	}
 	return true
+}
+
+// counts: an agreement holds, and was looked at as lately as the profile asks.
+func (a asked) counts(agreement v1alpha1.Agreement) bool {
+	rules := a.profile.Spec.BAA
+	return holds(agreement, a.at) && (rules == nil || !verificationDue(agreement, *rules, a.at))
 }
 
 func holds(a v1alpha1.Agreement, now time.Time) bool {

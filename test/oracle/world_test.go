@@ -32,7 +32,7 @@ type Tenant struct {
 	// Before is nil for a new tenant. It was always in order.
 	Before *v1alpha1.HIPAATenantSpec
 	Now    v1alpha1.HIPAATenantSpec
-	// Mistake: Now cannot be honoured, so what was enforced before stays.
+	// Mistake: Now cannot be honoured, so what was enforced before stays, less what is no longer permitted.
 	Mistake string
 	// Deleted: nothing but the deny policies is left in the namespaces.
 	Deleted bool
@@ -73,7 +73,7 @@ func (t *Tenant) inForce() *v1alpha1.HIPAATenantSpec {
 	return &t.Now
 }
 
-// judgedAt is when agreements were last looked at.
+// judgedAt is when the agreements of what is enforced were judged.
 func (t *Tenant) judgedAt() time.Time {
 	if t.Mistake != "" {
 		return before
