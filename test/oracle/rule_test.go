@@ -162,7 +162,9 @@ func (w *World) mayEnter(t *Tenant, from, to *Pod, p Packet) verdict {
 }
 
 // isolated by what is enforced, or by what is asked for.
-func (w *World) isolated(t *Tenant) bool { return w.isolates(w.stands(t)) || w.isolates(w.permitted(t)) }
+func (w *World) isolated(t *Tenant) bool {
+	return w.isolates(w.stands(t)) || w.isolates(w.permitted(t))
+}
 
 // isolates: the tenant's agreement, or that with the provider of its region, does not hold, and the profile asks for
 // isolation.
