@@ -89,6 +89,20 @@ var keyRows = []pt.Row{
 	{Name: "pod security of a namespace of no tenant", As: pt.Admin, Do: pt.Patch(&corev1.Namespace{ObjectMeta: named("default")}, types.MergePatchType, privileged), Want: pt.Allowed()},
 }
 
+// unmake tries to delete a namespace that others need.
+func unmake(name string) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
+		return s.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: named(name)}, client.DryRunAll)
+	}
+}
+
+// ensure makes a namespace of nobody's, unless it is there.
+func ensure(name string) pt.Request {
+	return func(ctx context.Context, s *pt.Session) error {
+		return client.IgnoreAlreadyExists(s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: named(name)}))
+	}
+}
+
 func dryRunLabel(ctx context.Context, s *pt.Session) error {
 	kube, err := s.Kube()
 	if err != nil {
@@ -124,6 +138,10 @@ var lifeRows = []pt.Row{
 	{Name: "delete without a gate", As: pt.Admin, Facts: gate(pt.Without), Do: pt.Delete(self), Want: pt.Refused("tenancy", "(it is without a gate)")},
 	{Name: "delete, as the garbage collector", As: "system:serviceaccount:kube-system:generic-garbage-collector", Do: pt.Delete(self), Want: pt.Refused("tenancy", "(it is open)")},
 	{Name: "delete while open", As: pt.Operator, Do: pt.Delete(self), Want: pt.Allowed()},
+	{Name: "delete the operator's namespace", As: pt.Admin, Inside: true, Do: unmake("hipaa-system"),
+		Want: pt.Refused("tenancy", "namespace hipaa-system holds keys of tenants and records of deleted ones, and is not deleted", "delete its admission policies first")},
+	{Name: "delete the operator's namespace", As: pt.Operator, Inside: true, Do: unmake("hipaa-system"), Want: pt.Refused("tenancy", "namespace hipaa-system holds keys")},
+	{Name: "delete a namespace whose name begins like the operator's", As: pt.Admin, Given: []pt.Request{pt.As(pt.Admin, ensure("hipaa-sys"))}, Do: unmake("hipaa-sys"), Want: pt.Allowed()},
 	{Name: "delete while quarantined, down to the last managed object", As: pt.Admin, Facts: gate("quarantined"), Given: []pt.Request{managed},
 		Do: pt.InOrder(pt.Delete(self), pt.Eventually("the namespace to be gone", gone(self))), Want: pt.Allowed()},
 }
