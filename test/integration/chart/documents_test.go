@@ -105,17 +105,52 @@ func TestArtifactHubAnnotations(t *testing.T) {
 
 	var examples []map[string]any
 	must(t, yaml.Unmarshal([]byte(chart.Annotations["artifacthub.io/crdsExamples"]), &examples))
-	values := t.TempDir() + "/values.yaml"
+	samples := directory(t, "config/samples")
+	kinds := map[string]bool{}
 	for _, example := range examples {
-		text, err := yaml.Marshal(example["spec"])
-		must(t, err)
-		write(t, values, string(text))
-		if _, err := helm(t, "template", "release", tenantChart, "-f", values); err != nil {
-			t.Errorf("the example is not a tenant: %v", err)
+		o := unstructured.Unstructured{Object: example}
+		kinds[o.GetKind()] = true
+		if diff := cmp.Diff(find(t, samples, o.GetKind(), o.GetName()).Object, plain(t, example)); diff != "" {
+			t.Errorf("example %s %s (-config/samples +annotated):\n%s", o.GetKind(), o.GetName(), diff)
 		}
 	}
-	if len(examples) == 0 {
-		t.Error("no example")
+	if len(kinds) != len(definitions) {
+		t.Errorf("examples of %d kinds, expected one of each of %d", len(kinds), len(definitions))
+	}
+}
+
+// plain is a value as JSON has it, as objects of a cluster are.
+func plain(t *testing.T, value map[string]any) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(value)
+	must(t, err)
+	var o unstructured.Unstructured
+	must(t, o.UnmarshalJSON(text))
+	return o.Object
+}
+
+// People decide by these whether to take a chart, and whether to upgrade it.
+func TestChartsSayWhatChanged(t *testing.T) {
+	for _, name := range []string{operatorChart, tenantChart} {
+		var chart struct{ Annotations map[string]string }
+		must(t, yaml.Unmarshal([]byte(read(t, name+"/Chart.yaml")), &chart))
+		for _, key := range []string{"category", "license", "prerelease", "links", "changes", "containsSecurityUpdates"} {
+			if chart.Annotations["artifacthub.io/"+key] == "" {
+				t.Errorf("%s: no annotation artifacthub.io/%s", name, key)
+			}
+		}
+		var changes []struct{ Kind, Description string }
+		must(t, yaml.UnmarshalStrict([]byte(chart.Annotations["artifacthub.io/changes"]), &changes))
+		security := false
+		for _, c := range changes {
+			if !slices.Contains([]string{"added", "changed", "deprecated", "removed", "fixed", "security"}, c.Kind) || c.Description == "" {
+				t.Errorf("%s: change %+v", name, c)
+			}
+			security = security || c.Kind == "security"
+		}
+		if said := chart.Annotations["artifacthub.io/containsSecurityUpdates"] == "true"; said != security {
+			t.Errorf("%s: containsSecurityUpdates is %t, and changes of kind security are there: %t", name, said, security)
+		}
 	}
 }
 
