@@ -17,12 +17,15 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/kstatus"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
 	world     *bed.Bed
-	admin     client.Client // of the world
+	admin     client.Client    // of the world
+	life      *kstatus.History // of every tenant, profile, associate and emergency access of the suite
 	clientset *kubernetes.Clientset
 	binary    string
 )
@@ -41,6 +44,13 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
 	clientset, err = kubernetes.NewForConfig(world.Cluster.Config())
 	Expect(err).NotTo(HaveOccurred())
+	life, err = kstatus.Follow(context.Background(), world.Cluster.Config())
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() {
+		life.End()
+		report.Line("%s", life.Line())
+		Expect(life.Err()).To(Succeed())
+	})
 	for _, n := range cluster.RegionNodes() {
 		Expect(world.Cluster.AddNode(ctx, n)).To(Succeed())
 	}
