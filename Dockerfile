@@ -23,7 +23,7 @@ ARG VERSION
 ARG GOFIPS140=off
 # grpcnotrace leaves gRPC's request tracing out: see the Makefile.
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} GOFIPS140=${GOFIPS140} \
-    go build -trimpath -tags grpcnotrace -ldflags "-s -w -X main.release=${VERSION}" -o /out/manager ./cmd/manager
+    go build -trimpath -tags grpcnotrace -ldflags "-s -w -X github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo.release=${VERSION}" -o /out/manager ./cmd/manager
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="hipaa-tenant-operator" \

@@ -80,7 +80,7 @@ fips: ## Build with Go's certified cryptographic module, and run the tests of ke
 
 .PHONY: build
 build: ## Build the operator and its command line, static, into bin/.
-	CGO_ENABLED=0 go build -trimpath -tags $(BUILDTAGS) -ldflags '-s -w -X main.release=$(VERSION)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -tags $(BUILDTAGS) -ldflags '-s -w -X github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo.release=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: generate
 generate: bin/controller-gen bin/crd-ref-docs bin/helm-docs ## Write deep copies, CRDs, apply configurations, the API reference and what charts have of them again.

@@ -48,6 +48,7 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 		return ctrl.Result{}, err
 	}
 	problems := admission.Compare(shipped, standing)
+	alteredPolicies.Set(float64(len(problems)))
 	lines := make([]string, len(problems))
 	for i, p := range problems {
 		lines[i] = p.String()
@@ -136,6 +137,7 @@ func (r *AdmissionReconciler) tell(policy admission.Object, p admission.Problem,
 		r.Recorder.Eventf(operatorAsObject(r.Namespace), policy, corev1.EventTypeNormal, "AdmissionPolicyInstalled", "Install", "%s %s", p.Kind, p.Name)
 		return
 	}
+	restoredPolicies.Inc()
 	// Events of one action on one object become a series that keeps the first note: a removal and an alteration are told apart.
 	action := "Replace"
 	if p.Reason == admission.Missing {

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
@@ -19,7 +18,7 @@ var (
 	}, []string{"associate"})
 )
 
-func init() { metrics.Registry.MustRegister(tenantExpiry, associateExpiry) }
+func init() { serve(tenantExpiry, associateExpiry) }
 
 // noteExpiry shows when an agreement ends; one that does not end has no series.
 func noteExpiry(of *prometheus.GaugeVec, name string, end v1alpha1.Date) {

@@ -12,7 +12,6 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 )
@@ -32,7 +31,7 @@ var (
 	}, []string{"which"})
 )
 
-func init() { metrics.Registry.MustRegister(encryptionAtRest, atRestObserved, apiServers) }
+func init() { serve(encryptionAtRest, atRestObserved, apiServers) }
 
 // AtRestWatch looks at how the API servers store Secrets, when it starts and then at an interval, and says so in State.
 // Only the leader does: each look is a write.

@@ -51,6 +51,7 @@ func (r *EmergencyReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		}
 		return ctrl.Result{}, r.revoked(ctx, req.Name)
 	}
+	ctx = ctrl.LoggerInto(ctx, ctrl.LoggerFrom(ctx).WithValues("tenant", e.Spec.Tenant))
 	t, p, err := r.subject(ctx, e)
 	if err != nil {
 		return ctrl.Result{}, err

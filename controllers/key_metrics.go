@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 )
@@ -25,7 +24,7 @@ var (
 	}, []string{"change"})
 )
 
-func init() { metrics.Registry.MustRegister(nextRotation, keysBehind, keyChanges) }
+func init() { serve(nextRotation, keysBehind, keyChanges) }
 
 // notedKeys are the data keys with a series, by tenant.
 var notedKeys sync.Map

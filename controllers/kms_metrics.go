@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring"
 )
@@ -19,7 +18,7 @@ var (
 		"1 while an endpoint is left alone because it does not answer; 0 while it is asked.", []string{"provider", "endpoint"}, nil)}
 )
 
-func init() { metrics.Registry.MustRegister(kmsCalls, kmsCircuits) }
+func init() { serve(kmsCalls, kmsCircuits) }
 
 // watchKMS shows how the KMS behind a ring do.
 func watchKMS(ring *keyring.Ring) {

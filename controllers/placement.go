@@ -12,7 +12,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
@@ -42,7 +41,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(misplacedPods, channelPods, stalePods, uninjectedPods, disputedNodes)
+	serve(misplacedPods, channelPods, stalePods, uninjectedPods, disputedNodes)
 }
 
 // Placement knows where pods and volumes are, which channels pods serve and which config they were given, and wakes a

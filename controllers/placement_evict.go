@@ -185,6 +185,7 @@ func (r *TenantReconciler) stillUnwanted(ctx context.Context, pod *corev1.Pod, m
 }
 
 func (r *TenantReconciler) tellEvicted(t *v1alpha1.HIPAATenant, pod *corev1.Pod, m compile.Unwanted) {
+	evictedPods.WithLabelValues(string(m.Cause)).Inc()
 	if m.Cause == compile.CauseChannel {
 		r.Recorder.Eventf(t, pod, corev1.EventTypeNormal, "ChannelPodEvicted", "Evict",
 			"evicted pod %s, which served channel %s: it is disabled", m.Pod, m.Channel)

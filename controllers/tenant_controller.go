@@ -84,6 +84,7 @@ func (r *TenantReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctr
 		r.Placement.forget(req.Name)
 		r.standing.Delete(req.Name)
 		noteExpiry(tenantExpiry, req.Name, "")
+		tenantStates.forget(req.Name)
 		forgetKeys(req.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -190,7 +191,9 @@ func (r *TenantReconciler) act(ctx context.Context, t *v1alpha1.HIPAATenant, d *
 			return err
 		}
 	}
+	begun := time.Now()
 	result, err := r.Applier.Apply(ctx, d.plan)
+	noteApply(time.Since(begun), result, err)
 	d.written = result.Written
 	d.inputs.Applied = &status.Applied{UIDs: result.UIDs, Failed: result.Failed}
 	d.refused = len(result.Refused) > 0
@@ -228,6 +231,7 @@ func (r *TenantReconciler) stale(t *v1alpha1.HIPAATenant) bool {
 
 // writeStatus is the only writer of a tenant's status. It writes nothing when nothing changed.
 func (r *TenantReconciler) writeStatus(ctx context.Context, t *v1alpha1.HIPAATenant, s v1alpha1.HIPAATenantStatus) error {
+	tenantStates.note(t.Name, s)
 	if equality.Semantic.DeepEqual(t.Status, s) {
 		return nil
 	}

@@ -43,6 +43,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
 		WatchesRawSource(r.Placement).
 		WatchesRawSource(extensionSource{r}).
+		WithLogConstructor(tenantLog(mgr.GetLogger())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})
 	for _, kind := range apply.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(r.concerned), builder.WithPredicates(r.drift()))
@@ -131,6 +132,9 @@ func (r *TenantReconciler) tell(t *v1alpha1.HIPAATenant, d decision) {
 	if repaired := d.repaired(); !d.plan.Narrows() && drifted(t, d) && len(repaired) > 0 {
 		r.Recorder.Eventf(t, nil, corev1.EventTypeWarning, "DriftRepaired", "Reconcile",
 			"brought back in line: %s", describe(repaired))
+		for _, ref := range repaired {
+			driftRepairs.WithLabelValues(ref.Kind).Inc()
+		}
 	}
 	if d.inputs.Err == nil && d.plan.Writable() {
 		r.keysChanged(t, d.keys.changes)

@@ -7,10 +7,9 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-)
 
-// release is the version of a build made by the Makefile.
-var release = "unreleased"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo"
+)
 
 func main() {
 	if err := root().Execute(); err != nil {
@@ -42,11 +41,12 @@ func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:           "kubectl-hipaa",
 		Short:         "Work with HIPAA tenants",
-		Version:       release,
+		Version:       buildinfo.Read().Version,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl hipaa"},
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	c.SetVersionTemplate("kubectl-hipaa {{.Version}}\n")
 	c.AddCommand(emergency(), policies(), unwrap())
 	return c
 }

@@ -13,7 +13,6 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/controllers"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/audit"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo"
 )
 
 func main() {
@@ -38,7 +38,8 @@ func run(ctx context.Context, args []string) error {
 	if err != nil || o.done {
 		return err
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	o.logTo(os.Stderr)
+	controllers.ShowBuild(fips())
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	config.UserAgent = v1alpha1.OperatorName + "/" + version()
+	config.UserAgent = v1alpha1.OperatorName + "/" + buildinfo.Read().Version
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 	if err := setUp(ctx, mgr, o); err != nil {
 		return err
 	}
-	ctrl.Log.Info("starting", "version", version(), "namespace", o.namespace, "admissionPolicies", o.admission, "fips", fips())
+	ctrl.Log.Info("starting", "version", buildinfo.Read().Version, "namespace", o.namespace, "admissionPolicies", o.admission, "fips", fips())
 	return mgr.Start(ctx)
 }
 
@@ -121,7 +122,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	}
 	emergencies := &controllers.EmergencyReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Applier: applier, State: state,
-		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{}, Audit: audit.Log(ctrl.Log.WithName("audit")),
+		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{}, Audit: controllers.Counted(audit.Log(o.auditLog(os.Stderr))),
 	}
 	for _, c := range []interface{ SetupWithManager(manager.Manager) error }{
 		tenants,

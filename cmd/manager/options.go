@@ -7,13 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/gcpkms"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/vault"
 )
@@ -23,9 +23,6 @@ const (
 	admissionManage = "manage"
 	admissionVerify = "verify"
 )
-
-// release is the version of a build made by the Makefile; others answer with what Go recorded.
-var release string
 
 type options struct {
 	done        bool // the question was answered, nothing is to be run
@@ -42,32 +39,14 @@ type options struct {
 	kmsPlugins  string
 	gcp         gcpkms.Config
 	log         zap.Options
+	version     bool
 }
 
 func parse(args []string) (options, error) {
 	o := options{}
 	f := flag.NewFlagSet("manager", flag.ContinueOnError)
-	f.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), v1alpha1.OperatorNamespace),
-		"namespace of the operator: its lease, tombstones and local:// keys live there (default $POD_NAMESPACE, then hipaa-system)")
-	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address the metrics are served on; 0 turns them off")
-	f.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address /healthz and /readyz are served on; 0 turns them off")
-	f.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several replicas work at a time")
-	f.StringVar(&o.admission, "admission-policies", admissionManage,
-		"manage: apply the admission policies and put them back; verify: only report, for clusters where GitOps owns them")
-	f.IntVar(&o.concurrency, "concurrency", 64, "tenants reconciled side by side, 1 to 256; the API server does more writes for the same CPU when many are under way")
-	f.DurationVar(&o.atRest, "encryption-probe-interval", 10*time.Minute,
-		"how often to observe how API servers store Secrets, at least 1s; 0 turns it off, and every tenant says that it is not known")
-	f.StringVar(&o.vault.Address, "vault-address", os.Getenv("VAULT_ADDR"), "address of Vault or OpenBao for vault:// keys (default $VAULT_ADDR); empty turns the provider off")
-	f.StringVar(&o.vault.Namespace, "vault-namespace", os.Getenv("VAULT_NAMESPACE"), "Vault namespace (default $VAULT_NAMESPACE)")
-	f.StringVar(&o.vault.CAFile, "vault-ca-file", os.Getenv("VAULT_CACERT"), "PEM file Vault's certificate is checked against (default $VAULT_CACERT)")
-	f.StringVar(&o.vault.TokenFile, "vault-token-file", "", "file that holds a Vault token; read anew for every request")
-	f.StringVar(&o.vaultRole, "vault-kubernetes-role", "", "role to log in to Vault as, with the operator's service account")
-	f.StringVar(&o.vaultMount, "vault-kubernetes-mount", "kubernetes", "mount of Vault's Kubernetes auth method")
-	f.StringVar(&o.gcp.Endpoint, "gcpkms-endpoint", gcpkms.DefaultEndpoint, "host:port of Google Cloud KMS for gcpkms:// keys, such as that of a private endpoint")
-	f.StringVar(&o.gcp.CAFile, "gcpkms-ca-file", "", "PEM file the certificate of that endpoint is checked against; empty means the system's")
-	f.StringVar(&o.kmsPlugins, "kms-plugin-dir", "", "directory of KMS v2 plugins' sockets for kmsv2+unix:// keys, such as /run/kms; the operator connects to no other socket. Empty turns the provider off")
-	showVersion := f.Bool("version", false, "print the version and exit")
-	o.log.BindFlags(f)
+	groups := o.flags(f)
+	f.Usage = func() { help(f.Output(), groups) }
 	if err := f.Parse(args); err != nil {
 		o.done = err == flag.ErrHelp //nolint:errorlint // the flag package returns the sentinel itself
 		if o.done {
@@ -75,11 +54,57 @@ func parse(args []string) (options, error) {
 		}
 		return o, err
 	}
-	if *showVersion {
-		fmt.Println("hipaa-tenant-operator", version())
+	if o.version {
+		fmt.Println(v1alpha1.OperatorName, buildinfo.Read().Version)
 		o.done = true
 	}
 	return o, o.check(f.Args())
+}
+
+// flags defines all flags and returns their names in groups, in the order --help lists them.
+func (o *options) flags(f *flag.FlagSet) []group {
+	groups := []group{
+		{title: "General", define: o.generalFlags},
+		{title: "Encryption of data keys", define: o.keyFlags},
+		{title: "Logging", define: o.logFlags},
+	}
+	seen := map[string]bool{}
+	for i := range groups {
+		groups[i].define(f)
+		f.VisitAll(func(one *flag.Flag) {
+			if !seen[one.Name] {
+				groups[i].flags = append(groups[i].flags, one)
+			}
+			seen[one.Name] = true
+		})
+	}
+	return groups
+}
+
+func (o *options) generalFlags(f *flag.FlagSet) {
+	f.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), v1alpha1.OperatorNamespace),
+		"`name` of the operator's namespace: its lease, tombstones and local:// keys live there (default $POD_NAMESPACE, then hipaa-system)")
+	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`host:port` the metrics are served on; 0 turns them off")
+	f.StringVar(&o.probes, "health-probe-bind-address", ":8081", "`host:port` /healthz and /readyz are served on; 0 turns them off")
+	f.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several replicas work at a time")
+	f.StringVar(&o.admission, "admission-policies", admissionManage,
+		"`mode`. manage: apply the admission policies and put them back; verify: only report, for clusters where GitOps owns them")
+	f.IntVar(&o.concurrency, "concurrency", 64, "`number` of tenants reconciled side by side, 1 to 256; the API server does more writes for the same CPU when many are under way")
+	f.DurationVar(&o.atRest, "encryption-probe-interval", 10*time.Minute,
+		"`duration` between looks at how API servers store Secrets, at least 1s; 0 turns them off, and every tenant says that it is not known")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
+}
+
+func (o *options) keyFlags(f *flag.FlagSet) {
+	f.StringVar(&o.vault.Address, "vault-address", os.Getenv("VAULT_ADDR"), "`URL` of Vault or OpenBao for vault:// keys (default $VAULT_ADDR); empty turns the provider off")
+	f.StringVar(&o.vault.Namespace, "vault-namespace", os.Getenv("VAULT_NAMESPACE"), "`name` of the Vault namespace (default $VAULT_NAMESPACE)")
+	f.StringVar(&o.vault.CAFile, "vault-ca-file", os.Getenv("VAULT_CACERT"), "PEM `file` Vault's certificate is checked against (default $VAULT_CACERT)")
+	f.StringVar(&o.vault.TokenFile, "vault-token-file", "", "`file` that holds a Vault token; read anew for every request")
+	f.StringVar(&o.vaultRole, "vault-kubernetes-role", "", "`role` to log in to Vault as, with the operator's service account")
+	f.StringVar(&o.vaultMount, "vault-kubernetes-mount", "kubernetes", "`path` where Vault's Kubernetes auth method is mounted")
+	f.StringVar(&o.gcp.Endpoint, "gcpkms-endpoint", gcpkms.DefaultEndpoint, "`host:port` of Google Cloud KMS for gcpkms:// keys, such as that of a private endpoint")
+	f.StringVar(&o.gcp.CAFile, "gcpkms-ca-file", "", "PEM `file` the certificate of that endpoint is checked against; empty means the system's")
+	f.StringVar(&o.kmsPlugins, "kms-plugin-dir", "", "`directory` of KMS v2 plugins' sockets for kmsv2+unix:// keys, such as /run/kms; the operator connects to no other socket. Empty turns the provider off")
 }
 
 func (o *options) check(rest []string) error {
@@ -101,16 +126,6 @@ func (o *options) check(rest []string) error {
 		o.vault.Kubernetes = &vault.KubernetesAuth{Role: o.vaultRole, Mount: o.vaultMount}
 	}
 	return nil
-}
-
-func version() string {
-	if release != "" {
-		return release
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }
 
 // fips says in which mode the cryptographic module runs, and which one it is, for the log and the evidence: such as

@@ -53,14 +53,3 @@ func TestNamespaceComesFromThePod(t *testing.T) {
 		t.Errorf("namespace %q, error %v", o.namespace, err)
 	}
 }
-
-func TestVersionIsNeverEmpty(t *testing.T) {
-	if version() == "" {
-		t.Error("no version")
-	}
-	release = "1.2.3"
-	defer func() { release = "" }()
-	if got := version(); got != "1.2.3" {
-		t.Errorf("version %q", got)
-	}
-}
