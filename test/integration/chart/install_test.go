@@ -48,7 +48,7 @@ var _ = Describe("an install", Ordered, func() {
 	})
 
 	It("by helm goes to a namespace of its own choice", func(ctx SpecContext) {
-		Expect(helmInstalls(installOperator...)).To(And(ContainSubstring("What next"), ContainSubstring("Tenants stay protected")))
+		Expect(helmInstalls(installOperator...)).To(And(ContainSubstring("What next"), ContainSubstring("Tenants stay protected"), ContainSubstring("There is none yet")))
 		expectTwoReplicas(ctx, platform)
 		running = startAsDeployed(ctx, binary, platform)
 	})
@@ -94,6 +94,21 @@ var _ = Describe("an install", Ordered, func() {
 			Expect(admin.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
 			Expect(deployment.Spec.Template.Spec.Containers[0].Args).To(ContainElement("--concurrency=" + concurrency))
 		}
+	})
+
+	It("says what it found: the profile, tenants, definitions of another version", func() {
+		again := func(set string) string {
+			GinkgoHelper()
+			return helmInstalls("upgrade", "hipaa", operatorChart, "-n", platform, "--dry-run=server", "--set="+set)
+		}
+		Expect(again("crds.enabled=true")).To(And(ContainSubstring("HIPAAProfile default is there, and so are 2 tenants"), Not(ContainSubstring("WARNING"))))
+		const definition, label = "hipaatenants.hipaatenant.dev", "app.kubernetes.io/version="
+		kubectl("label", "crd", definition, "--overwrite", label+"99.0.0")
+		Expect(again("crds.enabled=true")).To(ContainSubstring("WARNING: this goes back from version 99.0.0 to " + version(GinkgoTB())))
+		Expect(again("crds.enabled=false")).To(ContainSubstring("WARNING: the definitions on this cluster are of version 99.0.0"))
+		kubectl("label", "crd", definition, "--overwrite", label+"0.0.1")
+		Expect(again("crds.enabled=true")).NotTo(ContainSubstring("WARNING"), "they are upgraded with the release")
+		kubectl("label", "crd", definition, "--overwrite", label+version(GinkgoTB()))
 	})
 
 	It("keeps the tenant when its release is uninstalled, and takes it up again", func(ctx SpecContext) {
