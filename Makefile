@@ -15,6 +15,8 @@ VERSION ?= 0.2.0
 BUILDTAGS := grpcnotrace
 # Added to the benchmark's command line.
 BENCHFLAGS ?=
+# Added to the command line of the upgrade, such as UPGRADEFLAGS='-tenants 5'.
+UPGRADEFLAGS ?=
 
 # What `make generate` writes, and nobody edits.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md \
@@ -49,6 +51,10 @@ test: cluster-bin bin/helm softhsm ## Run all tests with the race detector; TEST
 .PHONY: bench
 bench: cluster-bin ## Measure speed and memory against the floors; BENCHFLAGS are added.
 	go run ./test/bench $(BENCHFLAGS)
+
+.PHONY: upgrade
+upgrade: cluster-bin bin/helm ## Take 100 tenants from the previous version to this one, back, away and in again with helm; UPGRADEFLAGS are added.
+	go run ./test/upgrade $(UPGRADEFLAGS)
 
 .PHONY: verify
 verify: generate-check lint ## Check that generated files are up to date, and lint.
