@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -112,11 +113,13 @@ func (r *AdmissionReconciler) list(ctx context.Context) ([]admission.Object, err
 }
 
 // restore creates what is missing and replaces what was altered, whole, so that nothing added by others stays. Each
-// write starts another round, which tells whether it helped.
+// write starts another round, which tells whether it helped. What is missing comes first: where a new version moves a rule from
+// one policy to another that it adds, the rule is not taken out of the one before the other stands.
 func (r *AdmissionReconciler) restore(ctx context.Context, shipped, standing []admission.Object, problems []admission.Problem) error {
 	var errs []error
 	first := len(standing) == 0
-	for _, p := range problems {
+	missing, others := split(problems)
+	for _, p := range slices.Concat(missing, others) {
 		want := admission.Find(shipped, p)
 		if want == nil || p.Reason == admission.NotAccepted {
 			continue
@@ -128,6 +131,18 @@ func (r *AdmissionReconciler) restore(ctx context.Context, shipped, standing []a
 		r.tell(want, p, first)
 	}
 	return errors.Join(errs...)
+}
+
+// split parts problems into what is missing, and the others.
+func split(problems []admission.Problem) (missing, others []admission.Problem) {
+	for _, p := range problems {
+		if p.Reason == admission.Missing {
+			missing = append(missing, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	return missing, others
 }
 
 // tell records that a policy was written: a warning where somebody had removed or altered it, and no more than a note

@@ -146,6 +146,22 @@ func TestPoliciesAreRestored(t *testing.T) {
 	}
 }
 
+// A rule that a new version moves to a policy it adds stands there before it is taken out of the old one.
+func TestMissingPoliciesAreMadeBeforeOthersAreReplaced(t *testing.T) {
+	s := installed(t)
+	damages["excused"](t, s) // network comes before workload in the order of names
+	if err := s.Delete(t.Context(), fetch(t, s, "", "hipaatenant-workload", &admissionv1.ValidatingAdmissionPolicy{})); err != nil {
+		t.Fatal(err)
+	}
+	s.asked()
+	r, _, _ := policiesOf(s, true)
+	look(t, r)
+	writes := s.asked()
+	if len(writes) != 2 || !strings.Contains(writes[0], "hipaatenant-workload") || !strings.Contains(writes[1], "hipaatenant-network") {
+		t.Errorf("writes are %v, want the missing policy and then the altered one", writes)
+	}
+}
+
 func TestPoliciesAreOnlyReportedWhereSomebodyElseKeepsThem(t *testing.T) {
 	for what, damage := range damages {
 		s := installed(t)
