@@ -22,6 +22,7 @@ UPGRADEFLAGS ?=
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md \
 	charts/hipaa-tenant-operator/templates/crds.yaml charts/hipaa-tenant-operator/templates/rbac.yaml \
 	charts/hipaa-tenant-operator/templates/shred.yaml charts/hipaa-tenant/values.schema.json \
+	charts/hipaa-tenant-operator/templates/monitoring.yaml charts/hipaa-tenant-operator/files \
 	charts/hipaa-tenant/presets charts/hipaa-tenant/README.md charts/hipaa-tenant-operator/README.md
 
 ##@ Use
@@ -70,6 +71,10 @@ lint: bin/golangci-lint ## Lint: the walls between the floors, the size budgets,
 	bin/golangci-lint run ./...
 	cd test/oracle && $(CURDIR)/bin/golangci-lint run ./...
 	cd test/kmsplugin && $(CURDIR)/bin/golangci-lint run ./...
+
+.PHONY: rules
+rules: ## Try the alert rules with promtool, and read all expressions with Prometheus' parser; builds promtool, minutes the first time.
+	cd test/monitoring && go vet ./... && go test $(TESTFLAGS) ./... # not part of lint and test: Prometheus takes minutes to build
 
 # What handles keys.
 KEY_PACKAGES := ./internal/keyring/... ./pkg/...

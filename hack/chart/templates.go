@@ -30,9 +30,17 @@ var expressions = strings.NewReplacer(
 	markLabels, `{{- include "hipaa-tenant-operator.labels" . | nindent 4 }}`,
 	markNamespace, `{{ .Release.Namespace }}`,
 	markAccount, `{{ .Values.serviceAccount.name }}`,
+	markScrapeLabels, monitoringLabels("serviceMonitor"),
+	markRuleLabels, monitoringLabels("rules"),
+	markInterval, `{{ .Values.monitoring.serviceMonitor.interval }}`,
 	markAnnotations, `{{- toYaml .Values.serviceAccount.annotations | nindent 4 }}`,
 	"    "+markKeep+": \"\"\n", "    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n",
 )
+
+// monitoringLabels are the chart's labels and those the release adds.
+func monitoringLabels(value string) string {
+	return fmt.Sprintf(`{{- include "hipaa-tenant-operator.labels" . | nindent 4 }}{{ with .Values.monitoring.%s.labels }}{{ toYaml . | nindent 4 }}{{ end }}`, value)
+}
 
 // definitions is the template of the custom resource definitions. They stand among the templates, because Helm never
 // upgrades what is in crds/, and are kept on uninstall, because a definition takes all its objects with it.
