@@ -93,6 +93,10 @@ fips: ## Build with Go's certified cryptographic module, and run the tests of ke
 build: ## Build the operator and its command line, static, into bin/.
 	CGO_ENABLED=0 go build -trimpath -tags $(BUILDTAGS) -ldflags '-s -w -X github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo.release=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: release
+release: cluster-bin bin/helm ## Make what a version is published as, into dist/: charts, install manifest, command lines, checksums.
+	go run ./hack/release -version $(VERSION) -tags $(BUILDTAGS)
+
 .PHONY: generate
 generate: bin/controller-gen bin/crd-ref-docs bin/helm-docs ## Write deep copies, CRDs, apply configurations, the API reference and what charts have of them again.
 	rm -rf api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/hipaatenant.dev_*.yaml

@@ -1,0 +1,111 @@
+// Command release makes what a version is published as, into a directory: both charts, the install manifest, the command line for
+// every platform, its manifest for krew, bills of materials, and checksums of all of it.
+//
+//	go run ./hack/release -version 0.2.0 -out dist
+//
+// The same commit gives the same bytes, whoever runs it: times are that of the commit, owners are nobody, names are sorted. It is
+// run in the root of the repository, by `make release`.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "release:", err)
+		os.Exit(1)
+	}
+}
+
+// release is one version being made.
+type release struct {
+	version, out  string
+	helm, kubectl string
+	tags          string
+	when          time.Time // of every entry of every archive
+	files         []string  // made so far, by name in out
+}
+
+var semantic = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$`)
+
+func run(ctx context.Context, args []string) error {
+	r := &release{}
+	f := flag.NewFlagSet("release", flag.ContinueOnError)
+	f.StringVar(&r.version, "version", "", "version to publish, such as 0.2.0")
+	f.StringVar(&r.out, "out", "dist", "directory to write to; what is in it is removed")
+	f.StringVar(&r.helm, "helm", "bin/helm", "helm")
+	f.StringVar(&r.kubectl, "kubectl", "bin/k8s/kubectl", "kubectl")
+	f.StringVar(&r.tags, "tags", "", "build tags")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if !semantic.MatchString(r.version) {
+		return fmt.Errorf("expected -version such as 0.2.0, found %q", r.version)
+	}
+	var err error
+	if r.when, err = commitTime(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(os.RemoveAll(r.out), os.MkdirAll(r.out, 0o755)); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{r.charts, r.manifest, r.commandLines, r.materials, r.checksums} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	for _, name := range r.files {
+		fmt.Println(filepath.Join(r.out, name))
+	}
+	return nil
+}
+
+// commitTime is when the commit was made, or SOURCE_DATE_EPOCH, by the convention of reproducible-builds.org.
+func commitTime(ctx context.Context) (time.Time, error) {
+	text := os.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		out, err := exec.CommandContext(ctx, "git", "log", "-1", "--format=%ct").Output()
+		if err != nil {
+			return time.Time{}, fmt.Errorf("asking git when the commit was made (set SOURCE_DATE_EPOCH where there is no repository): %w", err)
+		}
+		text = strings.TrimSpace(string(out))
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("expected seconds since 1970, found %q: %w", text, err)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// command runs a program and returns what it prints.
+func command(ctx context.Context, env []string, name string, args ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env = append(os.Environ(), env...)
+	var problem strings.Builder
+	c.Stderr = &problem
+	out, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, problem.String())
+	}
+	return out, nil
+}
+
+// write adds a file to the release.
+func (r *release) write(name string, text []byte) error {
+	r.files = append(r.files, name)
+	return os.WriteFile(filepath.Join(r.out, name), text, 0o644)
+}
