@@ -49,6 +49,14 @@ test: cluster-bin bin/helm softhsm ## Run all tests with the race detector; TEST
 		for module in test/oracle test/kmsplugin; do (cd $$module && go test -race -timeout 30m $(TESTFLAGS) ./...) || status=1; done; \
 		sort "$$lines"; exit $$status
 
+.PHONY: gitops
+gitops: cluster-bin bin/helm bin/kustomize-controller bin/argocd-engine ## Run Flux and Argo CD's engine against tenants on a real control plane; builds both the first time. Ends with the result lines.
+	@lines="$$(mktemp)"; trap 'rm -f "$$lines"' EXIT; \
+		export HIPAA_TEST_LINES="$$lines"; status=0; \
+		(cd test/argocd && CGO_ENABLED=0 go test -trimpath -count=1 $(TESTFLAGS) ./...) || status=1; \
+		(cd test/gitops && go test -count=1 -timeout 40m $(TESTFLAGS) ./...) || status=1; \
+		sort "$$lines"; exit $$status
+
 .PHONY: bench
 bench: cluster-bin ## Measure speed and memory against the floors; BENCHFLAGS are added.
 	go run ./test/bench $(BENCHFLAGS)
@@ -71,6 +79,7 @@ lint: bin/golangci-lint ## Lint: the walls between the floors, the size budgets,
 	bin/golangci-lint run ./...
 	cd test/oracle && $(CURDIR)/bin/golangci-lint run ./...
 	cd test/kmsplugin && $(CURDIR)/bin/golangci-lint run ./...
+	cd test/gitops && $(CURDIR)/bin/golangci-lint run ./...
 
 .PHONY: rules
 rules: ## Try the alert rules with promtool, and read all expressions with Prometheus' parser; builds promtool, minutes the first time.
@@ -114,6 +123,10 @@ cluster-bin: ## Build the test control plane into bin/k8s; quick when it is ther
 bin/%: hack/tools/%/go.mod hack/tools/%/go.sum
 	cd hack/tools/$* && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ tool
 	@touch $@
+
+# Argo CD's own packages behind a command line, for the tests of test/gitops.
+bin/argocd-engine: test/argocd/go.mod test/argocd/go.sum test/argocd/main.go test/argocd/settings.go
+	cd test/argocd && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ .
 
 .PHONY: vault-bin
 vault-bin: ## Build Vault's transit engine for tests into bin/vault-transit; tests build it themselves when it is missing.

@@ -30,12 +30,13 @@ func TestOneVersion(t *testing.T) {
 			t.Errorf("%s is version %s with appVersion %s, expected %s as in the Makefile", chart, c.Version, c.AppVersion, want)
 		}
 	}
-	// An image of the operator, or a value that picks one.
-	named := regexp.MustCompile(`(?:hipaa-tenant-operator:|image\.tag=|VERSION=)(\d+\.\d+\.\d+)`)
+	// An image of the operator, a value that picks one, or the tag that a GitOps tool follows.
+	named := regexp.MustCompile(`(?:hipaa-tenant-operator:|image\.tag=|VERSION=|tag: v|targetRevision: v)(\d+\.\d+\.\d+)`)
 	pages, err := filepath.Glob(repository(t, "docs/*.md"))
 	must(t, err)
 	root := repository(t, "") + "/"
-	files := []string{"config/manager/deployment.yaml", operatorChart + "/Chart.yaml", "Dockerfile", "README.md"}
+	files := []string{"config/manager/deployment.yaml", operatorChart + "/Chart.yaml", "Dockerfile", "README.md",
+		"config/gitops/flux/operator.yaml", "config/gitops/argocd/applications/operator.yaml"}
 	for i, file := range append(files, pages...) {
 		file = strings.TrimPrefix(file, root)
 		found := named.FindAllStringSubmatch(read(t, file), -1)

@@ -1,0 +1,126 @@
+package gitops
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
+)
+
+const (
+	acmeFile, birchFile = "20-tenant-acme-health.yaml", "21-tenant-birch-clinic.yaml"
+)
+
+// The example files of config/gitops/flux at work, but for their times: Flux looks every 5 seconds and gives up a health
+// check after 20.
+var _ = Describe("Flux", Ordered, func() {
+	var w *world
+	var healthy, failed, drift, child, rolled string
+
+	BeforeAll(func(ctx SpecContext) { w = newWorld(ctx) }, NodeTimeout(3*time.Minute))
+	AfterEach(func() { w.KeepOnFailure() })
+
+	// awaitTenants waits until Flux has applied what was pushed last, found it healthy, and both tenants are Ready.
+	awaitTenants := func(ctx context.Context) {
+		GinkgoHelper()
+		w.awaitHealthy(ctx, "hipaa-tenants", tenantSource)
+		for tenant := range namespaces {
+			w.AwaitReady(ctx, tenant)
+		}
+	}
+
+	It("brings the operator before the tenants, and calls them healthy only when they are", func(ctx SpecContext) {
+		w.deliver(ctx)
+		began := time.Now()
+		Eventually(w.says(ctx, "hipaa-tenants")).Should(ContainSubstring("DependencyNotReady"))
+		w.awaitHealthy(ctx, "hipaa-operator", operatorSource)
+		// The operator's pods are only there in name: nobody has looked at an associate yet.
+		Eventually(func() error { return w.Admin.Get(ctx, client.ObjectKey{Name: "aws"}, &v1alpha1.BusinessAssociate{}) }).Should(Succeed())
+		Consistently(w.says(ctx, "hipaa-platform"), "3s").ShouldNot(HavePrefix("True"))
+		Expect(w.says(ctx, "hipaa-tenants")()).To(ContainSubstring("DependencyNotReady"))
+		w.operate(ctx)
+		awaitTenants(ctx)
+		healthy = seconds(began)
+		for tenant := range namespaces {
+			Eventually(w.gates(ctx, tenant)).Should(Equal(all(tenant, v1alpha1.GateOpen)))
+		}
+		w.store(ctx)
+	})
+
+	It("fails at once on a tenant whose spec cannot be honoured, and recovers with it", func(ctx SpecContext) {
+		sound := w.tenants
+		w.tenants = edited(sound, birchFile, "sessionTimeout: 10m", "sessionTimeout: 8h")
+		began := time.Now()
+		w.pushTenants(ctx)
+		Eventually(w.says(ctx, "hipaa-tenants")).Should(And(HavePrefix("False/HealthCheckFailed"), ContainSubstring("HIPAATenant/birch-clinic status: 'Failed'")))
+		failed = seconds(began)
+		Expect(w.lost(ctx)).To(BeZero())
+		w.tenants = sound
+		w.pushTenants(ctx)
+		awaitTenants(ctx)
+	})
+
+	It("puts back what somebody edits in a tenant", func(ctx SpecContext) {
+		const network = `[{"op":"add","path":"/spec/ipAllowlist/-","value":"192.0.2.0/24"}]`
+		began := time.Now()
+		_, err := runs(ctx, w.Cluster.Kubectl(), "--kubeconfig", w.Cluster.Kubeconfig(), "patch", "hipaatenant", acme, "--type=json", "-p", network)
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(w.allowlist(ctx, acme)).Should(HaveLen(3))
+		Eventually(w.allowlist(ctx, acme)).Should(HaveLen(2))
+		drift = seconds(began)
+		w.edit(ctx, acme, "dashboard", func(t *v1alpha1.HIPAATenant) { t.Spec.IPAllowlist = append(t.Spec.IPAllowlist, "192.0.2.0/24") })
+		Eventually(w.allowlist(ctx, acme)).Should(HaveLen(3))
+		Eventually(w.allowlist(ctx, acme)).Should(HaveLen(2), "Flux was told about this manager of fields")
+		w.edit(ctx, acme, "intruder", func(t *v1alpha1.HIPAATenant) { t.Spec.SessionTimeout = "14m" })
+		Eventually(func() v1alpha1.Duration { return w.Tenant(ctx, acme).Spec.SessionTimeout }).Should(BeEquivalentTo("15m"))
+		awaitTenants(ctx)
+	})
+
+	// Server-side apply lets every manager have entries of its own in a list that is a set.
+	It("does not put back what an unknown program adds to a list", func(ctx SpecContext) {
+		w.edit(ctx, acme, "intruder", func(t *v1alpha1.HIPAATenant) { t.Spec.IPAllowlist = append(t.Spec.IPAllowlist, "192.0.2.0/24") })
+		Eventually(w.allowlist(ctx, acme)).Should(HaveLen(3))
+		Consistently(w.allowlist(ctx, acme), 2*interval).Should(HaveLen(3))
+		w.edit(ctx, acme, "intruder", func(t *v1alpha1.HIPAATenant) { t.Spec.IPAllowlist = t.Spec.IPAllowlist[:2] })
+		awaitTenants(ctx)
+	})
+
+	It("leaves to the operator what somebody edits in a tenant's objects", func(ctx SpecContext) {
+		ns := namespaces[birch][0]
+		quota := &corev1.ResourceQuota{}
+		Expect(w.Admin.Get(ctx, client.ObjectKey{Namespace: ns, Name: "hipaa-quota"}, quota)).To(Succeed())
+		edit := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"hard":{"pods":"5000"}}}`))
+		err := w.Admin.Patch(ctx, quota.DeepCopy(), edit)
+		Expect(err).To(MatchError(ContainSubstring("hipaatenant-tenancy")), "an administrator is refused while the policies stand")
+		w.stopOperator()
+		w.unguard(ctx)
+		Eventually(func() error { return w.Admin.Patch(ctx, quota.DeepCopy(), edit) }).Should(Succeed(), "nothing guards it now")
+		began := time.Now()
+		w.operate(ctx)
+		Eventually(func(g Gomega) {
+			now := &corev1.ResourceQuota{}
+			g.Expect(w.Admin.Get(ctx, client.ObjectKeyFromObject(quota), now)).To(Succeed())
+			g.Expect(now.Spec.Hard.Pods().Value()).To(Equal(quota.Spec.Hard.Pods().Value()))
+		}).Should(Succeed())
+		child = seconds(began)
+		awaitTenants(ctx)
+	})
+
+	It("rolls out a change", func(ctx SpecContext) {
+		w.tenants = edited(w.tenants, acmeFile, "sessionTimeout: 15m", "sessionTimeout: 5m")
+		began := time.Now()
+		w.pushTenants(ctx)
+		awaitTenants(ctx)
+		rolled = seconds(began)
+		Expect(w.Tenant(ctx, acme).Status.Effective.SessionTimeout).To(BeEquivalentTo("5m"))
+		report.Line("flux: interval=%s applied healthy_after=%s refused_after=%s drift_corrected_after=%s child_corrected_after=%s rolled_out_after=%s namespaces_lost=%d",
+			interval, healthy, failed, drift, child, rolled, w.lost(ctx))
+	})
+})
