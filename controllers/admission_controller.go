@@ -54,6 +54,7 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 	for i, p := range problems {
 		lines[i] = p.String()
 	}
+	calm := r.Clock.Now().Sub(r.lastTrouble) > settle
 	wait := r.settling(standing, len(problems) > 0)
 	if wait > 0 && len(lines) == 0 {
 		lines = []string{"the admission policies were written a moment ago and may not have reached every API server yet"}
@@ -61,6 +62,9 @@ func (r *AdmissionReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ct
 	r.State.setAdmission(lines)
 	if !r.Manage {
 		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	if calm {
+		noteRestored(standing, problems)
 	}
 	return ctrl.Result{RequeueAfter: wait}, r.restore(ctx, shipped, standing, problems)
 }
@@ -152,7 +156,6 @@ func (r *AdmissionReconciler) tell(policy admission.Object, p admission.Problem,
 		r.Recorder.Eventf(operatorAsObject(r.Namespace), policy, corev1.EventTypeNormal, "AdmissionPolicyInstalled", "Install", "%s %s", p.Kind, p.Name)
 		return
 	}
-	restoredPolicies.Inc()
 	// Events of one action on one object become a series that keeps the first note: a removal and an alteration are told apart.
 	action := "Replace"
 	if p.Reason == admission.Missing {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
@@ -68,8 +69,14 @@ func TestPoliciesAreInstalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newStore(t)
+	counted := testutil.ToFloat64(restoredPolicies)
+	defer func() {
+		if n := testutil.ToFloat64(restoredPolicies); n != counted {
+			t.Errorf("the installation counts as %v policies restored", n-counted)
+		}
+	}()
 	r, clock, recorder := policiesOf(s, true)
-	if _, problems := look(t, r); len(problems) != len(shipped) {
+	if _, problems := look(t, r); len(problems) != len(shipped) || testutil.ToFloat64(alteredPolicies) != float64(len(shipped)) {
 		t.Errorf("%d problems, want all %d missing: %v", len(problems), len(shipped), problems)
 	}
 	if writes := s.asked(); len(writes) != len(shipped) {
@@ -129,6 +136,7 @@ func TestPoliciesAreRestored(t *testing.T) {
 			damage(t, s)
 			s.asked()
 			r, clock, recorder := policiesOf(s, true)
+			counted := testutil.ToFloat64(restoredPolicies)
 			if _, problems := look(t, r); len(problems) != 1 || !strings.Contains(problems[0], "hipaatenant-network") {
 				t.Errorf("problems are %v, want the one", problems)
 			}
@@ -138,6 +146,13 @@ func TestPoliciesAreRestored(t *testing.T) {
 			if e := told(recorder); len(e) != 1 || !strings.HasPrefix(e[0], "Warning AdmissionPolicyRestored") {
 				t.Errorf("events are %v, want a warning", e)
 			}
+			damage(t, s) // seen as if the cache had not shown the write yet
+			s.asked()
+			look(t, r)
+			if n := testutil.ToFloat64(restoredPolicies); n != counted+1 {
+				t.Errorf("%v policies count as restored, want 1", n-counted)
+			}
+			s.asked()
 			clock.SetTime(noon.Add(time.Hour))
 			if _, problems := look(t, r); len(problems) != 0 || len(s.asked()) != 0 {
 				t.Errorf("an hour later problems are %v, writes %v", problems, s.writes)

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/audit"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo"
@@ -81,4 +82,17 @@ func noteApply(took time.Duration, r apply.Result, err error) {
 		result = "written"
 	}
 	applyDuration.WithLabelValues(result).Observe(took.Seconds())
+}
+
+// noteRestored counts what is about to be put back: not what an install makes, and only at the beginning of a trouble, because the
+// cache may show policies as missing that were made a moment ago. It counts also what cannot be written at once: it was altered.
+func noteRestored(standing []admission.Object, problems []admission.Problem) {
+	if len(standing) == 0 {
+		return
+	}
+	for _, p := range problems {
+		if p.Reason != admission.NotAccepted {
+			restoredPolicies.Inc()
+		}
+	}
 }

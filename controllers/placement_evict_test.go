@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -112,7 +113,11 @@ func messageOf(h *v1alpha1.HIPAATenant, code string) string {
 // TestAFewAreEvictedAtATime, with a pause in between, until none is left.
 func TestAFewAreEvictedAtATime(t *testing.T) {
 	c := caged(t, "a", "b", "c", "d", "e")
+	counted := testutil.ToFloat64(evictedPods.WithLabelValues(string(compile.CauseMisplaced)))
 	got, evicted := c.look(t)
+	if n := testutil.ToFloat64(evictedPods.WithLabelValues(string(compile.CauseMisplaced))); n != counted+3 {
+		t.Errorf("%v evictions counted, want 3", n-counted)
+	}
 	if diff := cmp.Diff([]string{"a", "b", "c"}, evicted); diff != "" {
 		t.Errorf("evicted (-want +got):\n%s", diff)
 	}

@@ -43,8 +43,7 @@ func (r *TenantReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(ctrlsource.Channel(r.State.changed, handler.EnqueueRequestsFromMapFunc(r.everyTenant))).
 		WatchesRawSource(r.Placement).
 		WatchesRawSource(extensionSource{r}).
-		WithLogConstructor(tenantLog(mgr.GetLogger())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency})
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency, LogConstructor: tenantLog(mgr.GetLogger())})
 	for _, kind := range apply.Kinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(r.concerned), builder.WithPredicates(r.drift()))
 	}
