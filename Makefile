@@ -62,7 +62,7 @@ bench: cluster-bin ## Measure speed and memory against the floors; BENCHFLAGS ar
 	go run ./test/bench $(BENCHFLAGS)
 
 .PHONY: upgrade
-upgrade: cluster-bin bin/helm ## Take 100 tenants from the previous version to this one, back, away and in again with helm; UPGRADEFLAGS are added.
+upgrade: cluster-bin bin/helm ## Take 100 tenants from the previous version to this one, back, away and in again with helm, in minutes; UPGRADEFLAGS are added.
 	go run ./test/upgrade $(UPGRADEFLAGS)
 
 .PHONY: verify

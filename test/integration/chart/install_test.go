@@ -23,6 +23,7 @@ var _ = Describe("an install", Ordered, func() {
 	const (
 		platform, onboarding = "hipaa-platform", "hipaa-onboarding" // namespaces of the releases
 		name, namespace      = "acme-health", "acme-health-app"     // of the tenant in ci/acme.yaml
+		typeChecks           = 2 * time.Minute                      // may pass until a busy controller manager has checked new policies
 	)
 	var (
 		binary  string
@@ -56,9 +57,9 @@ var _ = Describe("an install", Ordered, func() {
 	It("onboards a tenant, which becomes Ready", func(ctx SpecContext) {
 		Expect(operator.ApplyDir(ctx, admin, "config/samples")).To(Succeed())
 		Expect(admin.Delete(ctx, tenant(ctx, name))).To(Succeed()) // the samples' own acme-health makes room
-		Eventually(func() bool { return gone(ctx, &v1alpha1.HIPAATenant{ObjectMeta: metav1.ObjectMeta{Name: name}}) }).Should(BeTrue())
+		Eventually(func() bool { return gone(ctx, &v1alpha1.HIPAATenant{ObjectMeta: metav1.ObjectMeta{Name: name}}) }).WithTimeout(typeChecks).Should(BeTrue())
 		Expect(helmInstalls(installAcme...)).To(ContainSubstring("kubectl delete hipaatenant " + name))
-		Eventually(func() bool { return ready(tenant(ctx, name)) }).Should(BeTrue())
+		Eventually(func() bool { return ready(tenant(ctx, name)) }).WithTimeout(typeChecks).Should(BeTrue())
 	})
 
 	It("had the operator exempt the release's service account, and no other", func(ctx SpecContext) {
