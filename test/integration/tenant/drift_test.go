@@ -1,6 +1,9 @@
 package tenant
 
 import (
+	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -49,6 +52,8 @@ var _ = Describe("what somebody else does", Ordered, func() {
 			Eventually(func() map[v1alpha1.ObjectRef]string { return objects(ctx, get(ctx, name)) }).Should(Equal(stood), damage.what)
 			AddReportEntry(damage.what+", repaired after", time.Since(began).Round(time.Millisecond).String())
 		}
+		Eventually(world.Metrics).WithArguments(ctx).Should(And(ContainSubstring("\nhipaatenant_drift_repairs_total{kind="),
+			Not(ContainSubstring("\nhipaatenant_admission_policies_altered 0\n"))))
 	})
 
 	It("locks a namespace that lost its label until the policies stand: nothing guarded it meanwhile", func(ctx SpecContext) {
@@ -65,10 +70,12 @@ var _ = Describe("what somebody else does", Ordered, func() {
 			return errorText(admin.Delete(ctx, policy(v1alpha1.PolicyDefaultDeny), client.DryRunAll))
 		}).
 			Should(ContainSubstring("hipaatenant-tenancy"))
+		before := restored(ctx)
 		Expect(admin.Delete(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "hipaatenant-tenancy"}})).To(Succeed())
 		Eventually(func() error {
 			return admin.Get(ctx, client.ObjectKey{Name: "hipaatenant-tenancy"}, &admissionv1.ValidatingAdmissionPolicyBinding{})
 		}).Should(Succeed())
+		Eventually(restored).WithArguments(ctx).Should(Equal(before + 1))
 		awaitReady(ctx, name)
 	})
 
@@ -117,6 +124,19 @@ func tearDownPolicies(ctx SpecContext, namespace string) {
 		client.MatchingLabels{v1alpha1.LabelManagedBy: v1alpha1.OperatorName})).To(Succeed())
 	deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.PolicyDefaultDeny}}
 	Eventually(func() error { return admin.Delete(ctx, deny, client.DryRunAll) }).Should(Succeed())
+}
+
+// restored is how many policies the operator says it put back.
+func restored(ctx context.Context) float64 {
+	GinkgoHelper()
+	text, err := world.Metrics(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	_, rest, found := strings.Cut(text, "\nhipaatenant_admission_policies_restored_total ")
+	Expect(found).To(BeTrue())
+	value, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.ParseFloat(value, 64)
+	Expect(err).NotTo(HaveOccurred())
+	return n
 }
 
 func policy(name string) *networkingv1.NetworkPolicy {
