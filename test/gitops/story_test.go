@@ -120,7 +120,131 @@ var _ = Describe("Flux", Ordered, func() {
 		awaitTenants(ctx)
 		rolled = seconds(began)
 		Expect(w.Tenant(ctx, acme).Status.Effective.SessionTimeout).To(BeEquivalentTo("5m"))
-		report.Line("flux: interval=%s applied healthy_after=%s refused_after=%s drift_corrected_after=%s child_corrected_after=%s rolled_out_after=%s namespaces_lost=%d",
-			interval, healthy, failed, drift, child, rolled, w.lost(ctx))
+	})
+
+	It("prunes a tenant: its namespaces are quarantined and kept, and taken back when it returns", func(ctx SpecContext) {
+		sound := w.tenants
+		w.tenants = without(sound, birchFile)
+		began := time.Now()
+		w.pushTenants(ctx)
+		Eventually(w.gone(ctx, birch)).Should(BeTrue())
+		pruned := seconds(began)
+		Eventually(w.gates(ctx, birch)).Should(Equal(all(birch, v1alpha1.GateQuarantined)))
+		w.awaitHealthy(ctx, "hipaa-tenants", tenantSource)
+		report.Line("flux: interval=%s applied healthy_after=%s refused_after=%s drift_corrected_after=%s child_corrected_after=%s rolled_out_after=%s pruned_after=%s namespaces_lost=%d",
+			interval, healthy, failed, drift, child, rolled, pruned, w.lost(ctx))
+		w.tenants = sound
+		began = time.Now()
+		w.pushTenants(ctx)
+		awaitTenants(ctx)
+		Eventually(w.gates(ctx, birch)).Should(Equal(all(birch, v1alpha1.GateOpen)))
+		report.Line("flux: returned healthy_after=%s namespaces_lost=%d", seconds(began), w.lost(ctx))
+	})
+
+	It("prunes while the operator is away: nothing hangs, the tenant waits, and refusals stand", func(ctx SpecContext) {
+		sound := w.tenants
+		w.tenants = without(sound, birchFile)
+		w.stopOperator()
+		w.pushTenants(ctx)
+		began := time.Now()
+		w.awaitHealthy(ctx, "hipaa-tenants", tenantSource)
+		after := seconds(began)
+		t := w.Tenant(ctx, birch)
+		Expect(t.DeletionTimestamp).NotTo(BeNil())
+		Expect(t.Finalizers).To(ContainElement(v1alpha1.Finalizer))
+		Expect(w.Admin.Delete(ctx, &corev1.Namespace{ObjectMeta: meta(birch)})).To(MatchError(ContainSubstring("is deleted only while it is quarantined")))
+		Expect(w.lost(ctx)).To(BeZero())
+		w.operate(ctx)
+		Eventually(w.gone(ctx, birch)).Should(BeTrue())
+		Eventually(w.gates(ctx, birch)).Should(Equal(all(birch, v1alpha1.GateQuarantined)))
+		report.Line("flux: pruned operator=down flux_ready_after=%s tenant=Terminating until=operator namespaces_lost=%d", after, w.lost(ctx))
+		w.tenants = sound
+		w.pushTenants(ctx)
+		awaitTenants(ctx)
+	})
+
+	It("prunes a tenant that the operator never saw, without waiting for anybody", func(ctx SpecContext) {
+		sound := w.tenants
+		w.stopOperator()
+		w.tenants = edited(sound, birchFile, "name: birch-clinic\n", "name: cedar-clinic\n")
+		w.tenants["22-tenant-cedar.yaml"] = w.tenants[birchFile]
+		w.tenants[birchFile] = sound[birchFile]
+		w.pushTenants(ctx)
+		Eventually(w.gone(ctx, "cedar-clinic")).Should(BeFalse())
+		Eventually(w.says(ctx, "hipaa-tenants")).WithTimeout(2 * timeout).Should(And(HavePrefix("False/HealthCheckFailed"), ContainSubstring("InProgress")))
+		w.tenants = sound
+		began := time.Now()
+		w.pushTenants(ctx)
+		Eventually(w.gone(ctx, "cedar-clinic")).Should(BeTrue())
+		report.Line("flux: pruned finalizer=none after=%s namespaces_lost=%d", seconds(began), w.lost(ctx))
+		w.operate(ctx)
+		awaitTenants(ctx)
+	})
+
+	It("restores definitions that somebody deletes, and the tenants with them", func(ctx SpecContext) {
+		for _, state := range []string{"up", "down"} {
+			if state == "down" {
+				w.stopOperator()
+			}
+			uids := map[string]types.UID{}
+			for tenant := range namespaces {
+				uids[tenant] = w.Tenant(ctx, tenant).UID
+			}
+			began := time.Now()
+			w.deleteDefinitions(ctx)
+			if state == "down" {
+				Eventually(func() bool { return w.Tenant(ctx, acme).DeletionTimestamp != nil }).Should(BeTrue())
+				Expect(w.lost(ctx)).To(BeZero())
+				w.operate(ctx)
+			}
+			for tenant, uid := range uids {
+				Eventually(func() bool {
+					t := &v1alpha1.HIPAATenant{}
+					return w.Admin.Get(ctx, client.ObjectKey{Name: tenant}, t) == nil && t.UID != uid
+				}).WithTimeout(3*time.Minute).Should(BeTrue(), "a tenant made anew")
+			}
+			awaitTenants(ctx)
+			for tenant := range namespaces {
+				Eventually(w.gates(ctx, tenant)).Should(Equal(all(tenant, v1alpha1.GateOpen)))
+			}
+			report.Line("flux: definitions deleted first operator=%s healthy_again_after=%s namespaces_lost=%d", state, seconds(began), w.lost(ctx))
+		}
+	})
+
+	It("leaves everything as it is when its Kustomizations are deleted", func(ctx SpecContext) {
+		w.deleteKustomizations(ctx)
+		for tenant := range namespaces {
+			w.AwaitReady(ctx, tenant)
+		}
+		report.Line("flux: kustomizations deleted policy=Orphan tenants_deleted=0 namespaces_lost=%d", w.lost(ctx))
+	})
+
+	It("deletes everything at once when it is told to: nothing is lost, nothing hangs, and it all comes back", func(ctx SpecContext) {
+		for _, policy := range []string{"Delete", "WaitForTermination"} {
+			w.install(ctx, deletionPolicy(policy))
+			w.awaitHealthy(ctx, "hipaa-operator", operatorSource)
+			awaitTenants(ctx)
+			w.stopOperator() // its Deployment and its rights go in no order
+			began := time.Now()
+			w.deleteKustomizations(ctx)
+			after := seconds(began)
+			waiting := 0
+			for tenant := range namespaces {
+				if w.Tenant(ctx, tenant).DeletionTimestamp != nil {
+					waiting++
+				}
+			}
+			Expect(waiting).To(Equal(2), "they wait for the operator")
+			report.Line("flux: kustomizations deleted policy=%s operator=gone flux_done_after=%s tenants_waiting=%d namespaces_lost=%d", policy, after, waiting, w.lost(ctx))
+			began = time.Now()
+			w.install(ctx, deletionPolicy(policy))
+			w.awaitHealthy(ctx, "hipaa-operator", operatorSource)
+			w.operate(ctx)
+			for tenant := range namespaces {
+				Eventually(w.deleting(ctx, tenant)).WithTimeout(2 * time.Minute).Should(BeFalse())
+			}
+			awaitTenants(ctx)
+			report.Line("flux: installed again policy=%s healthy_after=%s namespaces_lost=%d", policy, seconds(began), w.lost(ctx))
+		}
 	})
 })

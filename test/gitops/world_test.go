@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -209,6 +210,13 @@ func all(tenant string, gate v1alpha1.Gate) map[string]v1alpha1.Gate {
 	return want
 }
 
+// gone says whether a tenant is not there any more.
+func (w *world) gone(ctx context.Context, tenant string) func() bool {
+	return func() bool {
+		return apierrors.IsNotFound(w.Admin.Get(ctx, client.ObjectKey{Name: tenant}, &v1alpha1.HIPAATenant{}))
+	}
+}
+
 // files of a directory of the repository, by name.
 func files(dir string, names ...string) map[string][]byte {
 	GinkgoHelper()
@@ -236,6 +244,15 @@ func tree(parent string, dirs ...string) map[string][]byte {
 		}
 	}
 	return found
+}
+
+// without is the files but one.
+func without(files map[string][]byte, name string) map[string][]byte {
+	GinkgoHelper()
+	Expect(files).To(HaveKey(name))
+	rest := maps.Clone(files)
+	delete(rest, name)
+	return rest
 }
 
 // edited is the files with a change of one.
