@@ -165,4 +165,28 @@ var _ = Describe("an install", Ordered, func() {
 		appliesConfigDefault(ctx)
 		Expect(definitions(ctx)).To(WithTransform(uids, Equal(uids(kept))))
 	})
+
+	It("loses no namespace with a definition, and hangs no longer than the operator is away", func(ctx SpecContext) {
+		Expect(running.Stop(10 * time.Second)).To(Succeed())
+		kubectl("delete", "crd", "hipaatenants.hipaatenant.dev", "--wait=false") // as uninstalling with crds.keep=false does
+		Eventually(func() *metav1.Time { return tenant(ctx, name).DeletionTimestamp }).ShouldNot(BeNil())
+		stands := func() {
+			GinkgoHelper()
+			ns := &corev1.Namespace{}
+			Expect(admin.Get(ctx, client.ObjectKey{Name: namespace}, ns)).To(Succeed())
+			Expect(ns.DeletionTimestamp).To(BeNil())
+			deny := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.PolicyDefaultDeny, Namespace: namespace}}
+			Expect(apierrors.IsForbidden(admin.Delete(ctx, deny))).To(BeTrue())
+		}
+		stands()
+		Expect(tenant(ctx, name).Finalizers).NotTo(BeEmpty(), "it waits for the operator")
+
+		By("installing the operator again, which ends what waits")
+		running = startAsDeployed(ctx, binary, v1alpha1.OperatorNamespace)
+		Eventually(func() int { return len(definitions(ctx)) }).WithTimeout(typeChecks).Should(Equal(3))
+		stands()
+		ns := &corev1.Namespace{}
+		Expect(admin.Get(ctx, client.ObjectKey{Name: namespace}, ns)).To(Succeed())
+		Expect(ns.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationAdmission, string(v1alpha1.GateQuarantined)))
+	})
 })
