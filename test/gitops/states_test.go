@@ -135,6 +135,20 @@ var _ = Describe("the objects that Argo CD's health scripts are tried on", Order
 		w.Change(ctx, "acme", func(t *v1alpha1.HIPAATenant) { t.Spec.Suspend = true })
 		is(ctx, tenant, "acme", "suspended_suspended")
 	})
+
+	It("are so when they were edited and the operator has not looked yet", func(ctx SpecContext) {
+		w.Change(ctx, "acme", func(t *v1alpha1.HIPAATenant) { t.Spec.Suspend = false })
+		w.AwaitReady(ctx, "acme")
+		Eventually(w.State(ctx, "acme", v1alpha1.ConditionEncryptionReady)).Should(Equal("False/" + v1alpha1.ReasonNotEncryptedAtRest))
+		Expect(w.Running.Kill()).To(Succeed())
+		w.Change(ctx, "acme", func(t *v1alpha1.HIPAATenant) { t.Spec.SessionTimeout = "10m" })
+		is(ctx, tenant, "acme", "progressing_edited")
+		a := &v1alpha1.BusinessAssociate{}
+		Expect(w.Admin.Get(ctx, client.ObjectKey{Name: "aws"}, a)).To(Succeed())
+		a.Spec.BAA.ExpiresOn = "2037-01-15"
+		Expect(w.Admin.Update(ctx, a)).To(Succeed())
+		is(ctx, associate, "aws", "progressing_edited")
+	})
 })
 
 func access(tenant v1alpha1.Name) v1alpha1.EmergencyAccessSpec {
