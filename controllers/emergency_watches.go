@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -20,6 +21,10 @@ import (
 // SetupWithManager registers the controller. It looks again when the access, its tenant or the tenant's profile changes,
 // and when somebody touches one of its bindings.
 func (r *EmergencyReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	// The watches start side by side: the first tenant may come before accesses would be watched, and asks which are its own.
+	if _, err := mgr.GetCache().GetInformer(context.Background(), &v1alpha1.EmergencyAccess{}, cache.BlockUntilSynced(false)); err != nil {
+		return err
+	}
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).Named("emergencyaccesses").
 		For(&v1alpha1.EmergencyAccess{}, builder.WithPredicates(changed)).
