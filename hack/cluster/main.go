@@ -11,28 +11,19 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/cluster/internal/build"
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/cluster/internal/local"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
 
 const usage = "usage: go run ./hack/cluster build [-kubelet] | up | down"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("error", run) }
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {

@@ -10,28 +10,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
 
 // limit bounds the whole demonstration, so that it ends by itself whatever happens. Usual is a minute.
 const limit = 10 * time.Minute
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for the cleaning up
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("error", run) }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context, _ []string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()

@@ -32,30 +32,14 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/go-logr/logr"
-	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/log"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
 
 func main() {
-	// What went wrong is in the errors this program returns; libraries would mix theirs into the progress.
-	klog.SetLogger(logr.Discard())
-	log.SetLogger(logr.Discard())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	program.Quiet()
+	program.Main("bench", run)
 }
 
 // errFirstMark fails the benchmark; a miss of a final target is only reported.

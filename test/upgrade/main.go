@@ -21,32 +21,17 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
-	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/log"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
 
 // previous is the commit that was version 0.1.0.
 const previous = "3d018e897656209ece031badda7133f48c9383d8"
 
 func main() {
-	// What went wrong is in the errors this program returns; libraries would mix theirs into the transcript.
-	klog.SetLogger(logr.Discard())
-	log.SetLogger(logr.Discard())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "upgrade:", err)
-		os.Exit(1)
-	}
+	program.Quiet()
+	program.Main("upgrade", run)
 }
 
 // options of one run.
