@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -21,10 +22,6 @@ import (
 // SetupWithManager registers the controller. It looks again when the access, its tenant or the tenant's profile changes,
 // and when somebody touches one of its bindings.
 func (r *EmergencyReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	// The watches start side by side: the first tenant may come before accesses would be watched, and asks which are its own.
-	if _, err := mgr.GetCache().GetInformer(context.Background(), &v1alpha1.EmergencyAccess{}, cache.BlockUntilSynced(false)); err != nil {
-		return err
-	}
 	changed := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).Named("emergencyaccesses").
 		For(&v1alpha1.EmergencyAccess{}, builder.WithPredicates(changed)).
@@ -60,7 +57,10 @@ func (r *EmergencyReconciler) every(ctx context.Context, _ client.Object) []reco
 // those that are not over; nothing changes for the others.
 func (r *EmergencyReconciler) those(ctx context.Context, keep func(*v1alpha1.EmergencyAccess) bool) []reconcile.Request {
 	var list v1alpha1.EmergencyAccessList
-	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+	switch err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); {
+	case notWatched(err):
+		return nil // the watches start side by side, and that of accesses brings all of them when it does
+	case err != nil:
 		ctrl.LoggerFrom(ctx).Error(err, "listing emergency accesses from the cache; they are looked at when they are due")
 		return nil
 	}
@@ -71,4 +71,10 @@ func (r *EmergencyReconciler) those(ctx context.Context, keep func(*v1alpha1.Eme
 		}
 	}
 	return requests
+}
+
+// notWatched says that a kind is not in the cache yet.
+func notWatched(err error) bool {
+	_, is := errors.AsType[*cache.ErrResourceNotCached](err)
+	return is
 }
