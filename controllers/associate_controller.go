@@ -128,7 +128,7 @@ func (r *AssociateReconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *AssociateReconciler) everyAssociate(ctx context.Context, _ client.Object) []reconcile.Request {
 	var all v1alpha1.BusinessAssociateList
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing associates from the cache; their status is written at the next change")
+		unread(ctx, err, "listing associates from the cache; their status is written at the next change")
 		return nil
 	}
 	var requests []reconcile.Request
@@ -179,7 +179,7 @@ func (r *AssociateReconciler) reached(ctx context.Context, obj client.Object) []
 	err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy)
 	profiles, failed := profilesOf(ctx, r.Client)
 	if err = errors.Join(err, failed); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "reading profiles and associates from the cache; the status of those used is written at the next change")
+		unread(ctx, err, "reading profiles and associates from the cache; the status of those used is written at the next change")
 		return nil
 	}
 	return compile.Reached(t, profiles[compile.ProfileName(t)], byName(all.Items))

@@ -2,14 +2,12 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -57,11 +55,8 @@ func (r *EmergencyReconciler) every(ctx context.Context, _ client.Object) []reco
 // those that are not over; nothing changes for the others.
 func (r *EmergencyReconciler) those(ctx context.Context, keep func(*v1alpha1.EmergencyAccess) bool) []reconcile.Request {
 	var list v1alpha1.EmergencyAccessList
-	switch err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); {
-	case notWatched(err):
-		return nil // the watches start side by side, and that of accesses brings all of them when it does
-	case err != nil:
-		ctrl.LoggerFrom(ctx).Error(err, "listing emergency accesses from the cache; they are looked at when they are due")
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		unread(ctx, err, "listing emergency accesses from the cache; they are looked at when they are due")
 		return nil
 	}
 	var requests []reconcile.Request
@@ -71,10 +66,4 @@ func (r *EmergencyReconciler) those(ctx context.Context, keep func(*v1alpha1.Eme
 		}
 	}
 	return requests
-}
-
-// notWatched says that a kind is not in the cache yet.
-func notWatched(err error) bool {
-	_, is := errors.AsType[*cache.ErrResourceNotCached](err)
-	return is
 }

@@ -1,7 +1,12 @@
 package controllers
 
 import (
+	"context"
+	"errors"
+
 	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -14,5 +19,17 @@ func tenantLog(base logr.Logger) func(*reconcile.Request) logr.Logger {
 			return base // of the controller itself
 		}
 		return base.WithValues("tenant", request.Name)
+	}
+}
+
+// unread logs that the cache could not be read for those whom a change concerns, and what becomes of them. While the operator
+// starts it is no error: watches begin side by side, and each brings all of its kind when it does.
+func unread(ctx context.Context, err error, consequence string) {
+	notWatched := func(e error) bool {
+		_, is := errors.AsType[*cache.ErrResourceNotCached](e)
+		return is
+	}
+	if !all(err, notWatched) {
+		ctrl.LoggerFrom(ctx).Error(err, consequence)
 	}
 }

@@ -91,7 +91,7 @@ func (r *TenantReconciler) usersOfAssociate(ctx context.Context, obj client.Obje
 	err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy)
 	profiles, failed := profilesOf(ctx, r.Client)
 	if err = errors.Join(err, failed); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "reading profiles and associates from the cache; every tenant is reconciled")
+		unread(ctx, err, "reading profiles and associates from the cache; every tenant is reconciled")
 		return r.everyTenant(ctx, obj)
 	}
 	dependants := compile.Dependants(obj.GetName(), byName(all.Items))
@@ -107,7 +107,7 @@ func (r *TenantReconciler) everyTenant(ctx context.Context, _ client.Object) []r
 func (r *TenantReconciler) tenants(ctx context.Context, keep func(*v1alpha1.HIPAATenant) bool) []reconcile.Request {
 	var list v1alpha1.HIPAATenantList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing tenants from the cache; those affected are reconciled at the next change")
+		unread(ctx, err, "listing tenants from the cache; those affected are reconciled at the next change")
 		return nil
 	}
 	var requests []reconcile.Request
