@@ -10,57 +10,17 @@ import (
 	"time"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/pkg/tenantconfig"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/mounted"
 )
 
-// volume is a mounted ConfigMap as the kubelet keeps it: files are links into ..data, which is a link that is replaced.
-type volume struct {
-	t   *testing.T
-	dir string
-}
-
-func newVolume(t *testing.T, raw []byte) *volume {
-	v := &volume{t: t, dir: t.TempDir()}
-	v.write(raw)
-	v.must(os.Symlink(filepath.Join("..data", "hipaa.json"), v.file()))
-	return v
-}
-
-func (v *volume) file() string { return filepath.Join(v.dir, "hipaa.json") }
-
-func (v *volume) must(err error) {
-	v.t.Helper()
-	if err != nil {
-		v.t.Fatal(err)
-	}
-}
-
-func (v *volume) write(raw []byte) {
-	v.t.Helper()
-	data, err := os.MkdirTemp(v.dir, "..")
-	v.must(err)
-	v.must(os.WriteFile(filepath.Join(data, "hipaa.json"), raw, 0o600))
-	v.must(os.Symlink(filepath.Base(data), filepath.Join(v.dir, "..data_tmp")))
-	v.must(os.Rename(filepath.Join(v.dir, "..data_tmp"), filepath.Join(v.dir, "..data")))
-}
-
-func (v *volume) watch(ctx context.Context) (*tenantconfig.Watcher, chan error) {
-	v.t.Helper()
-	told := make(chan error, 100)
-	w, err := tenantconfig.Watch(ctx, v.file(), tenantconfig.Options{Interval: 2 * time.Millisecond, OnReload: func(err error) { told <- err }})
-	v.must(err)
-	return w, told
-}
-
-// next waits for what OnReload is told.
-func next(t *testing.T, told chan error) error {
+func watch(ctx context.Context, t *testing.T, v *mounted.Volume) (*tenantconfig.Watcher, chan error) {
 	t.Helper()
-	select {
-	case err := <-told:
-		return err
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing was told within 10 s")
-		return nil
+	told := make(chan error, 100)
+	w, err := tenantconfig.Watch(ctx, v.File(), tenantconfig.Options{Interval: 2 * time.Millisecond, OnReload: func(err error) { told <- err }})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return w, told
 }
 
 func minutes(t *testing.T, n int) []byte {
@@ -68,14 +28,14 @@ func minutes(t *testing.T, n int) []byte {
 }
 
 func TestWatch(t *testing.T) {
-	v := newVolume(t, minutes(t, 15))
-	w, told := v.watch(t.Context())
+	v := mounted.New(t, "hipaa.json", minutes(t, 15))
+	w, told := watch(t.Context(), t, v)
 	if got := w.Config().IdleTimeout(); got != 15*time.Minute {
 		t.Fatalf("timeout %s at the start", got)
 	}
 	announced := w.Changed()
-	v.write(minutes(t, 10))
-	if err := next(t, told); err != nil || w.Config().IdleTimeout() != 10*time.Minute || w.Err() != nil {
+	v.Write(minutes(t, 10))
+	if err := mounted.Next(t, told); err != nil || w.Config().IdleTimeout() != 10*time.Minute || w.Err() != nil {
 		t.Fatalf("timeout %s, error %v, %v; expected the change to be taken", w.Config().IdleTimeout(), err, w.Err())
 	}
 	select {
@@ -93,21 +53,21 @@ func TestWatch(t *testing.T) {
 		{changed(t, full(), "schema", "hipaatenant.dev/config/v2"), tenantconfig.ErrSchema},
 		{changed(t, full(), "tenant", "birch"), tenantconfig.ErrForeign},
 	} {
-		v.write(bad.raw)
-		if err := next(t, told); !errors.Is(err, bad.want) || !errors.Is(w.Err(), bad.want) {
+		v.Write(bad.raw)
+		if err := mounted.Next(t, told); !errors.Is(err, bad.want) || !errors.Is(w.Err(), bad.want) {
 			t.Errorf("%s: told %v, Err %v; expected %v", bad.raw, err, w.Err(), bad.want)
 		}
 		if got := w.Config().IdleTimeout(); got != 10*time.Minute {
 			t.Errorf("%s: timeout %s; expected the last good one to stay", bad.raw, got)
 		}
 	}
-	v.must(os.Remove(v.file()))
-	if err := next(t, told); !errors.Is(err, os.ErrNotExist) || w.Config().Tenant != "acme" {
+	v.Remove()
+	if err := mounted.Next(t, told); !errors.Is(err, os.ErrNotExist) || w.Config().Tenant != "acme" {
 		t.Errorf("%v; expected that there is no file, and the last good config", err)
 	}
-	v.write(minutes(t, 5))
-	v.must(os.Symlink(filepath.Join("..data", "hipaa.json"), v.file()))
-	if err := next(t, told); err != nil || w.Config().IdleTimeout() != 5*time.Minute || w.Err() != nil {
+	v.Write(minutes(t, 5))
+	v.Link()
+	if err := mounted.Next(t, told); err != nil || w.Config().IdleTimeout() != 5*time.Minute || w.Err() != nil {
 		t.Errorf("timeout %s, %v; expected the good one again", w.Config().IdleTimeout(), err)
 	}
 	if len(told) > 0 {
@@ -117,14 +77,14 @@ func TestWatch(t *testing.T) {
 
 // The same bad document is told once, and the good one that was there before it is taken back.
 func TestWatchGoesBack(t *testing.T) {
-	v := newVolume(t, minutes(t, 15))
-	w, told := v.watch(t.Context())
-	v.write([]byte("{"))
-	if err := next(t, told); !errors.Is(err, tenantconfig.ErrInvalid) {
+	v := mounted.New(t, "hipaa.json", minutes(t, 15))
+	w, told := watch(t.Context(), t, v)
+	v.Write([]byte("{"))
+	if err := mounted.Next(t, told); !errors.Is(err, tenantconfig.ErrInvalid) {
 		t.Fatal(err)
 	}
-	v.write(minutes(t, 15))
-	if err := next(t, told); err != nil || w.Err() != nil {
+	v.Write(minutes(t, 15))
+	if err := mounted.Next(t, told); err != nil || w.Err() != nil {
 		t.Errorf("told %v, Err %v; expected the error to be over", err, w.Err())
 	}
 	if len(told) > 0 {
@@ -137,8 +97,8 @@ func TestWatchNeedsADocument(t *testing.T) {
 	if _, err := tenantconfig.Watch(t.Context(), filepath.Join(t.TempDir(), "none"), tenantconfig.Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	v := newVolume(t, []byte("{"))
-	if _, err := tenantconfig.Watch(t.Context(), v.file(), tenantconfig.Options{}); !errors.Is(err, tenantconfig.ErrInvalid) {
+	v := mounted.New(t, "hipaa.json", []byte("{"))
+	if _, err := tenantconfig.Watch(t.Context(), v.File(), tenantconfig.Options{}); !errors.Is(err, tenantconfig.ErrInvalid) {
 		t.Error(err)
 	}
 }
@@ -151,9 +111,9 @@ func TestWatchUnderLoad(t *testing.T) {
 		c.Region, c.Session.IdleTimeoutSeconds = region, 60*(i+1)
 		documents[i] = encode(t, c)
 	}
-	v := newVolume(t, documents[0])
+	v := mounted.New(t, "hipaa.json", documents[0])
 	ctx, stop := context.WithCancel(t.Context())
-	w, told := v.watch(ctx)
+	w, told := watch(ctx, t, v)
 	session := tenantconfig.NewSessionTimer(w.Config)
 	var readers sync.WaitGroup
 	for range 4 {
@@ -170,8 +130,8 @@ func TestWatchUnderLoad(t *testing.T) {
 		})
 	}
 	for i := range 10 {
-		v.write(documents[(i+1)%2])
-		if err := next(t, told); err != nil {
+		v.Write(documents[(i+1)%2])
+		if err := mounted.Next(t, told); err != nil {
 			t.Error(err)
 		}
 	}

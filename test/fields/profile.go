@@ -6,18 +6,6 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 )
 
-func withoutQuota(w *World) { w.tenant().Quota = nil }
-
-func withLapsedAgreement(w *World) {
-	w.tenant().BAA.ExpiresOn, w.tenant().BAA.LastVerifiedOn = "2026-02-01", ""
-}
-
-func withExpiredPlatform(w *World) {
-	w.profile().Attestations[0].On, w.profile().Attestations[0].ExpiresOn = "2025-03-01", "2026-03-01"
-}
-
-func withSoftwareKey(w *World) { w.tenant().Encryption.KeyURI = "local://" + Name }
-
 // Profile has a case for every field of a HIPAAProfile.
 var Profile = []Case{
 	{Path: "attestations[].citation", In: Findings, Edit: func(w *World) { w.profile().Attestations[0].Citation = "164.310(b)" }},
@@ -81,3 +69,15 @@ var Profile = []Case{
 	{Path: "storageClasses.allowed[]", In: Findings, Edit: func(w *World) { w.profile().StorageClasses.Allowed = []string{Customer} }},
 	{Path: "storageClasses.requireCustomerKey", In: Objects, Edit: func(w *World) { w.profile().StorageClasses.RequireCustomerKey = true }},
 }
+
+func withoutQuota(w *World) { w.tenant().Quota = nil }
+
+func withLapsedAgreement(w *World) {
+	w.tenant().BAA.ExpiresOn, w.tenant().BAA.LastVerifiedOn = "2026-02-01", ""
+}
+
+func withExpiredPlatform(w *World) {
+	w.profile().Attestations[0].On, w.profile().Attestations[0].ExpiresOn = "2025-03-01", "2026-03-01"
+}
+
+func withSoftwareKey(w *World) { w.tenant().Encryption.KeyURI = "local://" + Name }
