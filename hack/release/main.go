@@ -13,13 +13,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
 
@@ -30,6 +28,7 @@ type release struct {
 	version, out  string
 	helm, kubectl string
 	tags          string
+	revision      string
 	when          time.Time // of every entry of every archive
 	files         []string  // made so far, by name in out
 }
@@ -51,7 +50,10 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("expected -version such as 0.2.0, found %q", r.version)
 	}
 	var err error
-	if r.when, err = commitTime(ctx); err != nil {
+	if r.when, err = artifact.CommitTime(ctx, "."); err != nil {
+		return err
+	}
+	if r.revision, err = artifact.Revision(ctx, "."); err != nil {
 		return err
 	}
 	if err := errors.Join(os.RemoveAll(r.out), os.MkdirAll(r.out, 0o755)); err != nil {
@@ -66,36 +68,6 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(filepath.Join(r.out, name))
 	}
 	return nil
-}
-
-// commitTime is when the commit was made, or SOURCE_DATE_EPOCH, by the convention of reproducible-builds.org.
-func commitTime(ctx context.Context) (time.Time, error) {
-	text := os.Getenv("SOURCE_DATE_EPOCH")
-	if text == "" {
-		out, err := exec.CommandContext(ctx, "git", "log", "-1", "--format=%ct").Output()
-		if err != nil {
-			return time.Time{}, fmt.Errorf("asking git when the commit was made (set SOURCE_DATE_EPOCH where there is no repository): %w", err)
-		}
-		text = strings.TrimSpace(string(out))
-	}
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("expected seconds since 1970, found %q: %w", text, err)
-	}
-	return time.Unix(seconds, 0).UTC(), nil
-}
-
-// command runs a program and returns what it prints.
-func command(ctx context.Context, env []string, name string, args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, name, args...)
-	c.Env = append(os.Environ(), env...)
-	var problem strings.Builder
-	c.Stderr = &problem
-	out, err := c.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, problem.String())
-	}
-	return out, nil
 }
 
 // write adds a file to the release.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 )
 
 // charts are packed by helm, which checks them, and then again, because helm writes the time of day into them.
@@ -20,7 +22,7 @@ func (r *release) charts(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range []string{"hipaa-tenant-operator", "hipaa-tenant"} {
-		if _, err := command(ctx, nil, r.helm, "package", "charts/"+name, "-d", dir); err != nil {
+		if _, err := artifact.Command(ctx, "", nil, r.helm, "package", "charts/"+name, "-d", dir); err != nil {
 			return err
 		}
 		file := fmt.Sprintf("%s-%s.tgz", name, r.version)
@@ -44,7 +46,7 @@ const image = "ghcr.io/hipaatenant/hipaa-tenant-operator:"
 
 // manifest installs the operator with kubectl apply --server-side -f.
 func (r *release) manifest(ctx context.Context) error {
-	text, err := command(ctx, nil, r.kubectl, "kustomize", "config/default")
+	text, err := artifact.Command(ctx, "", nil, r.kubectl, "kustomize", "config/default")
 	if err != nil {
 		return err
 	}
@@ -101,20 +103,9 @@ func (r *release) commandLines(ctx context.Context) error {
 
 func sum(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
 
-// build compiles a command as `make build` does.
+// build compiles a command for a platform.
 func (r *release) build(ctx context.Context, p platform, path string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "build-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "out")
-	flags := "-s -w -X github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo.release=" + r.version
-	_, err = command(ctx, []string{"CGO_ENABLED=0", "GOOS=" + p.os, "GOARCH=" + p.arch}, "go", "build", "-trimpath", "-tags", r.tags, "-ldflags", flags, "-o", out, path)
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(out)
+	return artifact.Binary{Package: path, OS: p.os, Arch: p.arch, Version: r.version, Revision: r.revision, Tags: r.tags}.Build(ctx)
 }
 
 const krewHead = `apiVersion: krew.googlecontainertools.github.com/v1alpha2

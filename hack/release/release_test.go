@@ -5,10 +5,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"io"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -106,21 +104,6 @@ func TestKrew(t *testing.T) {
 		if p.SHA256 != sums[of] || len(p.SHA256) != 64 || !strings.HasSuffix(p.URI, "/v0.2.0/"+of.archive("0.2.0")) || p.Bin != of.binary() {
 			t.Errorf("%+v", p)
 		}
-	}
-}
-
-// TestBill lists what was linked, a module that was replaced by what stands for it.
-func TestBill(t *testing.T) {
-	text, err := billOf("manager", "0.2.0", when, &debug.BuildInfo{GoVersion: "go1.26.0", Deps: []*debug.Module{
-		{Path: "example.com/a", Version: "v1.0.0", Sum: "h1:x"},
-		{Path: "example.com/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.com/fork", Version: "v2.0.0"}},
-	}})
-	var b bill
-	if err := errors.Join(err, json.Unmarshal(text, &b)); err != nil {
-		t.Fatal(err)
-	}
-	if len(b.Components) != 3 || b.Components[1].PURL != "pkg:golang/example.com/a@v1.0.0" || b.Components[2].Name != "example.com/fork" || b.Metadata.Timestamp != "2026-11-22T12:00:00Z" {
-		t.Errorf("%+v", b)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// release is set by the linker in a build that the Makefile or the Dockerfile makes.
-var release string
+// Set by the linker: release in a build that the Makefile or the Dockerfile makes, revision in one that Go lets not ask git.
+var release, revision string
 
 // Info of the running binary. No field is empty.
 type Info struct {
@@ -37,13 +37,13 @@ func from(build *debug.BuildInfo) Info {
 	for _, s := range build.Settings {
 		settings[s.Key] = s.Value
 	}
-	revision := cmp.Or(settings["vcs.revision"], unknown)
-	if settings["vcs.modified"] == "true" {
-		revision += "-dirty"
+	recorded := settings["vcs.revision"]
+	if recorded != "" && settings["vcs.modified"] == "true" {
+		recorded += "-dirty"
 	}
 	return Info{
 		Version:   cmp.Or(release, build.Main.Version, unknown),
-		Revision:  revision,
+		Revision:  cmp.Or(revision, recorded, unknown),
 		GoVersion: cmp.Or(build.GoVersion, runtime.Version()),
 	}
 }

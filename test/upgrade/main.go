@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
 
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("expected -tenants of 1 or more and no other words, found %d and %q", o.count, f.Args())
 	}
 	w, err := build(ctx, o)
-	if errors.Is(err, errNoCommit) {
+	if errors.Is(err, artifact.ErrNoCommit) {
 		fmt.Printf("upgrade: nothing was run: %v\n", err)
 		return nil
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,11 +9,9 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
-
-// errNoCommit says that the previous version is not there to be built.
-var errNoCommit = errors.New("the commit of the previous version is not in this clone")
 
 // release is a version of the operator with its chart.
 type release struct {
@@ -24,23 +20,9 @@ type release struct {
 
 // previousRelease builds chart and operator of a commit in a directory.
 func previousRelease(ctx context.Context, root, commit, dir string) (release, error) {
-	if err := exec.CommandContext(ctx, "git", "-C", root, "cat-file", "-e", commit+"^{commit}").Run(); err != nil {
-		return release{}, fmt.Errorf("%w: expected %s; fetch the whole history, or name another with -from", errNoCommit, commit)
-	}
 	source := filepath.Join(dir, "previous")
-	if err := os.Mkdir(source, 0o700); err != nil {
+	if err := artifact.Checkout(ctx, root, commit, source); err != nil {
 		return release{}, err
-	}
-	archive := exec.CommandContext(ctx, "git", "-C", root, "archive", commit)
-	unpack := exec.CommandContext(ctx, "tar", "-x", "-C", source)
-	var text bytes.Buffer
-	archive.Stdout, archive.Stderr = &text, os.Stderr
-	if err := archive.Run(); err != nil {
-		return release{}, fmt.Errorf("git archive %s: %w", commit, err)
-	}
-	unpack.Stdin = &text
-	if out, err := unpack.CombinedOutput(); err != nil {
-		return release{}, fmt.Errorf("unpacking %s: %w\n%s", commit, err, out)
 	}
 	binary := filepath.Join(dir, "previous-manager")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags=grpcnotrace", "-o", binary, "./cmd/manager")

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 )
 
@@ -120,7 +121,7 @@ func TestACommitThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = previousRelease(t.Context(), root, strings.Repeat("0", 40), t.TempDir())
-	if !errors.Is(err, errNoCommit) || !strings.Contains(err.Error(), "fetch the whole history") {
+	if !errors.Is(err, artifact.ErrNoCommit) || !strings.Contains(err.Error(), "fetch the whole history") {
 		t.Errorf("expected an error that says what to do, found %v", err)
 	}
 }
