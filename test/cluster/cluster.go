@@ -46,6 +46,8 @@ type Options struct {
 	// KMSFirst or IdentityFirst. Empty: no --encryption-provider-config at all, everything is written in clear text.
 	// The plugin it names must run, and be ended after the cluster.
 	EncryptionConfig string `json:"encryptionConfig,omitempty"`
+	// Address the API server listens on and is reached at by real nodes and their pods, instead of loopback: one of this machine's.
+	Address string `json:"address,omitempty"`
 	// APIServerArgs are added last to the API server's command line.
 	APIServerArgs []string `json:"apiServerArgs,omitempty"`
 	// KubeAPIQPS is the request rate, in requests per second, allowed to each client of the controller

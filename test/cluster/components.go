@@ -57,11 +57,9 @@ func (c *Cluster) etcdArgs() []string {
 func (c *Cluster) apiServerArgs() []string {
 	tokenKey := c.path("pki", "service-account.key")
 	args := []string{
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
+		"--bind-address=" + c.address(),
+		"--advertise-address=" + c.address(),
 		"--secure-port=" + strconv.Itoa(c.ports.APIServer),
-		// Without endpoints for the service "kubernetes", a loopback address may be advertised.
-		"--endpoint-reconciler-type=none",
 		"--etcd-servers=" + c.EtcdEndpoint(),
 		"--client-ca-file=" + c.path("pki", "ca.crt"),
 		"--tls-cert-file=" + c.path("pki", APIServer+".crt"),
@@ -74,6 +72,7 @@ func (c *Cluster) apiServerArgs() []string {
 		"--service-account-key-file=" + tokenKey,
 		"--service-account-signing-key-file=" + tokenKey,
 	}
+	args = append(args, c.nodeArgs()...)
 	if c.opts.AuditLog {
 		args = append(args, "--audit-policy-file="+c.path("audit-policy.yaml"), "--audit-log-path="+c.AuditLogPath())
 	}
@@ -81,6 +80,21 @@ func (c *Cluster) apiServerArgs() []string {
 		args = append(args, "--encryption-provider-config="+c.path(encryptionFile))
 	}
 	return append(args, c.opts.APIServerArgs...)
+}
+
+// nodeArgs are what real nodes ask for: to be let into kubelets, whose certificates are of the cluster's authority, and an endpoint
+// for the service "kubernetes". That cannot be a loopback address, so there is none without nodes.
+func (c *Cluster) nodeArgs() []string {
+	if c.opts.Address == "" {
+		return []string{"--endpoint-reconciler-type=none"}
+	}
+	return []string{
+		"--kubelet-client-certificate=" + c.path("pki", kubeletClient+".crt"),
+		"--kubelet-client-key=" + c.path("pki", kubeletClient+".key"),
+		"--kubelet-certificate-authority=" + c.path("pki", "ca.crt"),
+		"--kubelet-preferred-address-types=InternalIP",
+		"--enable-admission-plugins=NodeRestriction",
+	}
 }
 
 func (c *Cluster) controllerManagerArgs() []string {

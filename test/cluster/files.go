@@ -3,6 +3,7 @@ package cluster
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,9 +116,16 @@ func (c *Cluster) writeFiles() error {
 	return nil
 }
 
+// kubeletClient is the name of the files with which the API server is let into kubelets.
+const kubeletClient = "kubelet-client"
+
 func (c *Cluster) writeKeys() error {
-	server, err := c.ca.Server(APIServer, "127.0.0.1", "10.96.0.1", "localhost",
+	server, err := c.ca.Server(APIServer, c.address(), "10.96.0.1", "localhost",
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc")
+	if err != nil {
+		return err
+	}
+	client, err := c.ca.Client("kube-apiserver-kubelet-client", "system:masters")
 	if err != nil {
 		return err
 	}
@@ -128,7 +136,7 @@ func (c *Cluster) writeKeys() error {
 	if err := c.ca.Pair().Write(c.path("pki"), "ca"); err != nil {
 		return err
 	}
-	if err := server.Write(c.path("pki"), APIServer); err != nil {
+	if err := errors.Join(server.Write(c.path("pki"), APIServer), client.Write(c.path("pki"), kubeletClient)); err != nil {
 		return err
 	}
 	return os.WriteFile(c.path("pki", "service-account.key"), tokens, 0o600)

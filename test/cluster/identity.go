@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -12,6 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster/pki"
 )
 
 // tokenSeconds is how long a service account's token holds: a day, longer than any test.
@@ -33,6 +36,14 @@ func (c *Cluster) User(name string, groups ...string) *rest.Config {
 	cfg.CertData, cfg.KeyData = pair.Cert, pair.Key
 	return cfg
 }
+
+// Certificate signs a certificate of the cluster's authority for a server with these names and addresses.
+func (c *Cluster) Certificate(name string, hosts ...string) (pki.Pair, error) {
+	return c.ca.Server(name, hosts...)
+}
+
+// address that the API server listens on.
+func (c *Cluster) address() string { return cmp.Or(c.opts.Address, "127.0.0.1") }
 
 // ServiceAccount returns the connection of a service account, by a bound token that holds for a day.
 // Namespace and service account are made when they are missing. RBAC and admission see
@@ -65,7 +76,7 @@ func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*
 // connection is where the API server is and whom to trust, without an identity.
 func (c *Cluster) connection() *rest.Config {
 	return &rest.Config{
-		Host:            fmt.Sprintf("https://127.0.0.1:%d", c.ports.APIServer),
+		Host:            fmt.Sprintf("https://%s:%d", c.address(), c.ports.APIServer),
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.ca.Pair().Cert},
 		QPS:             -1,
 	}

@@ -15,8 +15,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// Main runs a program until it ends, or is told to end, and exits with 1 and a line that begins with its name when it fails. A
-// second Ctrl-C does not wait for the cleaning up.
+// Exit is a failure with an exit code of its own.
+type Exit struct {
+	Code int
+	Err  error
+}
+
+func (e Exit) Error() string { return e.Err.Error() }
+func (e Exit) Unwrap() error { return e.Err }
+
+// Main runs a program until it ends, or is told to end, and exits with 1, or the code of an Exit, and a line that begins with its
+// name when it fails. A second Ctrl-C does not wait for the cleaning up.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -24,7 +33,9 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(1)
+		exit := Exit{Code: 1}
+		_ = errors.As(err, &exit) // 1 it is where there is none
+		os.Exit(exit.Code)
 	}
 }
 

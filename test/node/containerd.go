@@ -1,0 +1,81 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster/process"
+)
+
+// PauseImage is what holds a pod's namespaces. It is imported like any other.
+const PauseImage = "hipaa.test/pause:1"
+
+// socket of the container runtime. It is short, as addresses of sockets have to be.
+func (n *Node) socket() string { return "/run/" + n.Name + "-containerd.sock" }
+
+func (n *Node) containerdCommand() []string {
+	return []string{"containerd", "--config", n.path("containerd.toml")}
+}
+
+// writeContainerd keeps everything of the container runtime in the node's directory. A container may not be less likely to be
+// killed for want of memory than this program is, which only who may lower that value could ask for.
+func (n *Node) writeContainerd() error {
+	return n.write("containerd.toml", fmt.Sprintf(`version = 2
+root = %q
+state = %q
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+[grpc]
+  address = %q
+[plugins."io.containerd.internal.v1.opt"]
+  path = %q
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = %q
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = %q
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+`, n.path("containerd"), n.path("containers"), n.socket(), n.path("opt"), PauseImage, n.path("cni")))
+}
+
+func (n *Node) ctr(ctx context.Context, args ...string) error {
+	command := append([]string{"--address", n.socket(), "--namespace", "k8s.io"}, args...)
+	if out, err := exec.CommandContext(ctx, "ctr", command...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ctr %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// awaitContainerd waits until the runtime answers.
+func (n *Node) awaitContainerd(ctx context.Context, p *process.Process) error {
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		if !p.Running() {
+			return false, errors.New("it has ended")
+		}
+		return n.ctr(ctx, "version") == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("containerd does not answer: %w; the end of its log:\n%s", err, p.LogTail(4000))
+	}
+	return nil
+}
+
+// Import brings images from tarballs to the node: none is ever pulled.
+func (n *Node) Import(ctx context.Context, tarballs ...string) error {
+	for _, tarball := range tarballs {
+		if err := n.ctr(ctx, "images", "import", tarball); err != nil {
+			return err
+		}
+	}
+	return nil
+}
