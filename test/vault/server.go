@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
+	kubeauth "github.com/hashicorp/vault-plugin-auth-kubernetes"
 	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/sdk/helper/jsonutil"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -27,8 +29,30 @@ func (e multierror) Error() string { return string(e) }
 
 // vault routes /v1/<mount>/<path> to the engine mounted there, after a check of X-Vault-Token.
 type vault struct {
-	engines map[string]*engine
-	tokens  tokens
+	engines  map[string]*engine
+	auth     *engine
+	policies policies
+	tokens   tokens
+}
+
+// authPath is where the Kubernetes auth method is enabled.
+const authPath = "auth/kubernetes"
+
+func newVault(ctx context.Context, mounts []string) (*vault, error) {
+	v := &vault{engines: map[string]*engine{}, policies: policies{byName: map[string][]rule{}}}
+	for _, mount := range mounts {
+		e, err := newEngine(ctx, transit.Factory)
+		if err != nil {
+			return nil, fmt.Errorf("mount %q: %w", mount, err)
+		}
+		v.engines[mount] = e
+	}
+	var err error
+	if v.auth, err = newEngine(ctx, kubeauth.Factory); err != nil {
+		return nil, fmt.Errorf("the Kubernetes auth method: %w", err)
+	}
+	v.engines[authPath] = v.auth
+	return v, nil
 }
 
 // ServeHTTP answers as Vault does: data in {"data":...}, refusals in {"errors":[...]}, Vault's own status codes.
@@ -43,16 +67,35 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		logical.RespondError(w, http.StatusBadRequest, err)
 		return
 	}
-	switch path {
-	case "sys/health":
+	switch policy, isPolicy := strings.CutPrefix(path, "sys/policies/acl/"); {
+	case path == "sys/health":
 		respond(w, map[string]any{"initialized": true, "sealed": false})
-	case "auth/kubernetes/login":
-		v.tokens.login(w, body)
-	case "auth/token/revoke-self":
+	case path == authPath+"/login":
+		v.login(r.Context(), w, body)
+	case path == "auth/token/revoke-self":
 		v.tokens.revoke(r.Header.Get("X-Vault-Token"))
 		w.WriteHeader(http.StatusNoContent)
+	case isPolicy:
+		v.writePolicy(w, r, policy, body)
 	default:
 		v.engine(w, r, path, body)
+	}
+}
+
+// writePolicy is what `vault policy write` asks for.
+func (v *vault) writePolicy(w http.ResponseWriter, r *http.Request, name string, body map[string]any) {
+	text, _ := body["policy"].(string)
+	switch {
+	case r.Header.Get("X-Vault-Token") != v.tokens.root:
+		logical.RespondError(w, http.StatusForbidden, multierror(denied))
+	case text == "":
+		logical.RespondError(w, http.StatusBadRequest, errors.New("'policy' parameter not supplied or empty"))
+	default:
+		if err := v.policies.write(name, text); err != nil {
+			logical.RespondError(w, http.StatusBadRequest, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
@@ -69,7 +112,7 @@ func (v *vault) engine(w http.ResponseWriter, r *http.Request, path string, body
 			req.Operation = logical.CreateOperation
 		}
 	}
-	if !v.tokens.allow(r.Header.Get("X-Vault-Token"), req.Operation, rest) {
+	if !v.allow(r.Header.Get("X-Vault-Token"), req.Operation, path) {
 		logical.RespondError(w, http.StatusForbidden, multierror(denied))
 		return
 	}
@@ -83,6 +126,15 @@ func (v *vault) engine(w http.ResponseWriter, r *http.Request, path string, body
 		return
 	}
 	respond(w, logical.LogicalResponseToHTTPResponse(resp))
+}
+
+// allow gives the root token everything, and an issued token what its policies say.
+func (v *vault) allow(token string, op logical.Operation, path string) bool {
+	if token != "" && token == v.tokens.root {
+		return true
+	}
+	is, ok := v.tokens.of(token)
+	return ok && v.policies.allow(is.policies, op, path)
 }
 
 // split finds the longest mount that begins the path.
@@ -121,15 +173,15 @@ func respond(w http.ResponseWriter, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// engine is one mounted transit backend with storage of its own.
+// engine is one mounted backend with storage of its own.
 type engine struct {
 	backend logical.Backend
 	storage logical.Storage
 }
 
-func newEngine(ctx context.Context) (*engine, error) {
+func newEngine(ctx context.Context, factory logical.Factory) (*engine, error) {
 	storage := &logical.InmemStorage{}
-	b, err := transit.Factory(ctx, &logical.BackendConfig{
+	b, err := factory(ctx, &logical.BackendConfig{
 		StorageView: storage,
 		System:      logical.StaticSystemView{DefaultLeaseTTLVal: time.Hour, MaxLeaseTTLVal: 24 * time.Hour},
 	})

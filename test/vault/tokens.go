@@ -1,11 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,57 +17,57 @@ type tokens struct {
 	lease           time.Duration
 
 	mu     sync.Mutex
-	issued map[string]time.Time
+	issued map[string]issued
 }
 
-// allow gives the root token everything and an issued token the policy the operator's documentation asks for:
-// read keys, update encrypt and decrypt. It lacks "create", so encrypting under a key that does not exist is
-// refused instead of making one.
-func (t *tokens) allow(token string, op logical.Operation, path string) bool {
-	if token == "" {
-		return false
-	}
-	if token == t.root {
-		return true
-	}
-	t.mu.Lock()
-	expires, ok := t.issued[token]
-	t.mu.Unlock()
-	if !ok || time.Now().After(expires) {
-		return false
-	}
-	verb, _, _ := strings.Cut(path, "/")
-	switch verb {
-	case "keys":
-		config := strings.HasSuffix(path, "/config")
-		return op == logical.UpdateOperation && config || strings.Count(path, "/") == 1 && op != logical.CreateOperation && op != logical.UpdateOperation
-	case "encrypt", "decrypt", "rewrap":
-		return op == logical.UpdateOperation
-	}
-	return false
+// issued is a token: until when it is taken, and its policies.
+type issued struct {
+	expires  time.Time
+	policies []string
 }
 
-func (t *tokens) login(w http.ResponseWriter, body map[string]any) {
-	if body["role"] != t.role {
-		logical.RespondError(w, http.StatusBadRequest, fmt.Errorf("invalid role name %q", body["role"]))
-		return
-	}
-	if t.jwt == "" || body["jwt"] != t.jwt {
-		logical.RespondError(w, http.StatusForbidden, errors.New("permission denied"))
-		return
-	}
-	token := "hvs." + rand.Text()
+// of a token that is taken.
+func (t *tokens) of(token string) (issued, bool) {
 	t.mu.Lock()
-	t.issued[token] = time.Now().Add(t.lease)
-	t.mu.Unlock()
-	respond(w, logical.LogicalResponseToHTTPResponse(&logical.Response{Auth: &logical.Auth{
-		ClientToken:  token,
-		LeaseOptions: logical.LeaseOptions{TTL: t.lease, Renewable: true},
-	}}))
+	defer t.mu.Unlock()
+	is, ok := t.issued[token]
+	return is, ok && time.Now().Before(is.expires)
 }
 
 func (t *tokens) revoke(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.issued, token)
+}
+
+// login issues a token to whom the auth method takes for one of its roles, or to the one service account token that needs no
+// review.
+func (v *vault) login(ctx context.Context, w http.ResponseWriter, body map[string]any) {
+	if v.tokens.jwt != "" && body["role"] == v.tokens.role {
+		if body["jwt"] != v.tokens.jwt {
+			logical.RespondError(w, http.StatusForbidden, errors.New("permission denied"))
+			return
+		}
+		v.tokens.issue(w, &logical.Auth{Policies: []string{v.tokens.role}})
+		return
+	}
+	req := &logical.Request{Operation: logical.UpdateOperation, Path: "login", Data: body, Storage: v.auth.storage}
+	resp, err := v.auth.backend.HandleRequest(ctx, req)
+	if code, err := logical.RespondErrorCommon(req, resp, err); code != 0 || err != nil {
+		logical.RespondError(w, code, err)
+		return
+	}
+	v.tokens.issue(w, resp.Auth)
+}
+
+// issue completes what the auth method gave.
+func (t *tokens) issue(w http.ResponseWriter, auth *logical.Auth) {
+	if auth.TTL == 0 {
+		auth.TTL = t.lease
+	}
+	auth.ClientToken, auth.Renewable = "hvs."+rand.Text(), true
+	t.mu.Lock()
+	t.issued[auth.ClientToken] = issued{expires: time.Now().Add(auth.TTL), policies: auth.Policies}
+	t.mu.Unlock()
+	respond(w, logical.LogicalResponseToHTTPResponse(&logical.Response{Auth: auth}))
 }

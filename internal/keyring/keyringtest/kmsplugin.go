@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/aside" //nolint:depguard // nothing that ships imports keyringtest
 )
 
-var plugin = binary{name: "kms-plugin", source: "kmsplugin", note: "a KMS v2 plugin over PKCS#11: about 10 s", cgo: "1"}
+var plugin = aside.Program{Name: "kms-plugin", Source: "kmsplugin", Note: "a KMS v2 plugin over PKCS#11: about 10 s", CGO: "1"}
 
 // KMSPlugin is bin/kms-plugin: a KMS v2 plugin process whose keys never leave a SoftHSM2 token. Its methods may not be
 // called concurrently.
@@ -84,11 +86,11 @@ func (p *KMSPlugin) Resume(t testing.TB) {
 	if p.cmd != nil {
 		t.Fatal("the plugin runs already")
 	}
-	cmd := exec.Command(plugin.path(t), "-module", p.module, "-token", p.token, "-socket", p.Socket)
+	cmd := exec.Command(path(t, plugin), "-module", p.module, "-token", p.token, "-socket", p.Socket)
 	// Unpacked instead of installed, the library has its own libraries beside it.
 	root := strings.TrimSuffix(p.module, "/softhsm/libsofthsm2.so")
 	found, _ := filepath.Glob(root + "/*-linux-gnu*")
-	cmd.Env = append(plainEnvironment(), "LD_LIBRARY_PATH="+strings.Join(found, ":"))
+	cmd.Env = append(aside.Environment(), "LD_LIBRARY_PATH="+strings.Join(found, ":"))
 	p.stderr.Reset()
 	cmd.Stderr = &p.stderr
 	in, err := cmd.StdinPipe()
