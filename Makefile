@@ -15,6 +15,8 @@ VERSION ?= 0.2.0
 BUILDTAGS := grpcnotrace
 # Added to the benchmark's command line.
 BENCHFLAGS ?=
+# Added to the command line of the end-to-end stories, such as E2EFLAGS='-only probe'.
+E2EFLAGS ?=
 # Added to the command line of the upgrade, such as UPGRADEFLAGS='-tenants 5'.
 UPGRADEFLAGS ?=
 
@@ -56,6 +58,15 @@ gitops: cluster-bin bin/helm bin/kustomize-controller bin/argocd-engine ## Run F
 		(cd test/argocd && CGO_ENABLED=0 go test -trimpath -count=1 $(TESTFLAGS) ./...) || status=1; \
 		(cd test/gitops && go test -count=1 -timeout 40m $(TESTFLAGS) ./...) || status=1; \
 		sort "$$lines"; exit $$status
+
+.PHONY: e2e
+e2e: ## Run the operator's image and tenants' workloads on two real nodes, story by story; needs root.
+	@hack/node-packages
+	@CGO_ENABLED=0 go build -trimpath -o bin/e2e ./test/e2e
+	@bin/e2e -possible
+	@$(MAKE) --no-print-directory cluster-bin bin/helm bin/kube-proxy vault-bin
+	@go run ./hack/cluster build -kubelet
+	@bin/e2e $(E2EFLAGS)
 
 .PHONY: bench
 bench: cluster-bin ## Measure speed and memory against the floors; BENCHFLAGS are added.

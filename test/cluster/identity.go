@@ -42,6 +42,9 @@ func (c *Cluster) Certificate(name string, hosts ...string) (pki.Pair, error) {
 	return c.ca.Server(name, hosts...)
 }
 
+// Port that the API server listens on.
+func (c *Cluster) Port() int { return c.ports.APIServer }
+
 // address that the API server listens on.
 func (c *Cluster) address() string { return cmp.Or(c.opts.Address, "127.0.0.1") }
 

@@ -76,6 +76,9 @@ func Build(ctx context.Context, dir string, s Spec) (Image, error) {
 	return made, errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(made.Path, archive.Text, 0o644))
 }
 
+// Previous is the commit that was version 0.1.0 of the operator.
+const Previous = "3d018e897656209ece031badda7133f48c9383d8"
+
 // Operator of this tree.
 func Operator(name, version string) Spec {
 	return Spec{Name: name, Package: "./cmd/manager", Version: version}

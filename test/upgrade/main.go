@@ -24,11 +24,9 @@ import (
 	"time"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/images"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
 )
-
-// previous is the commit that was version 0.1.0.
-const previous = "3d018e897656209ece031badda7133f48c9383d8"
 
 func main() {
 	program.Quiet()
@@ -46,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 	var o options
 	f := flag.NewFlagSet("upgrade", flag.ContinueOnError)
 	f.IntVar(&o.count, "tenants", 100, "number of tenants, 1 or more")
-	f.StringVar(&o.from, "from", previous, "commit of the previous version")
+	f.StringVar(&o.from, "from", images.Previous, "commit of the previous version")
 	f.DurationVar(&o.limit, "limit", 3*time.Minute, "how long a phase may take until every tenant is Ready")
 	if err := f.Parse(args); err != nil {
 		return err

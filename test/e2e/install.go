@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// releaseOf finds the operator's chart in a source tree, and its version.
+func releaseOf(source string) (release, error) {
+	r := release{Chart: filepath.Join(source, "charts", v1alpha1.OperatorName)}
+	if _, err := os.Stat(r.Chart); err != nil {
+		r.Chart = filepath.Join(source, "charts", "hipaa-tenant-operator")
+	}
+	text, err := os.ReadFile(filepath.Join(r.Chart, "Chart.yaml"))
+	if err != nil {
+		return release{}, err
+	}
+	var chart struct{ AppVersion string }
+	err = yaml.Unmarshal(text, &chart)
+	r.Version = chart.AppVersion
+	return r, err
+}
+
+// operatorPods are the operator's.
+func (w *world) operatorPods(ctx context.Context) ([]corev1.Pod, error) {
+	list, err := w.api.CoreV1().Pods(v1alpha1.OperatorNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + v1alpha1.OperatorName})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// readyWithin is how soon after its start a replica has to be Ready.
+const readyWithin = 5 * time.Second
+
+// install installs the chart of this version, or finds it installed by the upgrade.
+func (w *world) install(ctx context.Context) (string, error) {
+	if err := w.prepareInstall(ctx); err != nil {
+		return "", err
+	}
+	if _, err := w.shell(ctx, w.helm("upgrade --install", w.Built.Present)); err != nil {
+		return "", err
+	}
+	if _, err := w.shell(ctx, "kubectl -n hipaa-system rollout status deployment/hipaa-tenant-operator --timeout=60s"); err != nil {
+		return "", err
+	}
+	if _, err := w.shell(ctx, "kubectl -n hipaa-system get pods -o wide"); err != nil {
+		return "", err
+	}
+	pods, err := w.operatorPods(ctx)
+	if err != nil {
+		return "", err
+	}
+	var slowest time.Duration
+	nodes := map[string]bool{}
+	for i := range pods {
+		took, err := readyAfter(&pods[i])
+		if err != nil {
+			return "", err
+		}
+		slowest = max(slowest, took)
+		nodes[pods[i].Spec.NodeName] = true
+	}
+	figures := fmt.Sprintf("replicas=%d nodes=%d ready_after=%.0fs", len(pods), len(nodes), slowest.Seconds())
+	if len(pods) != 2 || len(nodes) != 2 || slowest > readyWithin {
+		return figures, fmt.Errorf("%w: expected 2 replicas on 2 nodes, Ready within %s of their start", errTarget, readyWithin)
+	}
+	return figures, nil
+}
+
+// prepareInstall makes the operator's namespace, as docs/getting-started.md does, and the values of the chart.
+func (w *world) prepareInstall(ctx context.Context) error {
+	values, err := yaml.Marshal(map[string]any{
+		"networkPolicy": map[string]any{"kubernetesAPIPorts": []int{443, w.cluster.Port()}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(w.valuesFile(), values, 0o600); err != nil {
+		return err
+	}
+	if _, err := w.ask(ctx, "kubectl create namespace hipaa-system --dry-run=client -o yaml | kubectl apply -f -"); err != nil {
+		return err
+	}
+	_, err = w.shell(ctx, "kubectl label namespace hipaa-system pod-security.kubernetes.io/enforce=restricted")
+	return err
+}
+
+func (w *world) valuesFile() string { return filepath.Join(w.Dir, "operator.yaml") }
+
+// helm is the command line that brings a version of the operator.
+func (w *world) helm(verb string, r release) string {
+	return fmt.Sprintf("helm %s hipaa %s -n hipaa-system -f %s | sed '/^NOTES:/,$d'", verb, r.Chart, w.valuesFile())
+}
+
+// readyAfter is how long after the start of its container a pod was Ready. Both times are whole seconds.
+func readyAfter(pod *corev1.Pod) (time.Duration, error) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && len(pod.Status.ContainerStatuses) == 1 {
+			if running := pod.Status.ContainerStatuses[0].State.Running; running != nil {
+				return c.LastTransitionTime.Sub(running.StartedAt.Time), nil
+			}
+		}
+	}
+	return 0, errors.New("pod " + pod.Name + " is not Ready")
+}

@@ -1,0 +1,146 @@
+// Command e2e runs the whole product on real nodes: the operator's image as pods that its chart installs, tenants with running
+// workloads, packets between them. `make e2e` runs it.
+//
+//	bin/e2e [-only STORY,STORY...] [-keep]
+//
+// It needs root, cgroups, and Debian's containerd, runc and containernetworking-plugins. Everything runs in network, mount and
+// process namespaces of its own (package test/node), on two nodes with a kubelet, containerd, CNI's bridge and kube-proxy each.
+// Every story prints
+//
+//	e2e: <story> <ok|miss> <seconds>s <figures>
+//
+// and what is left on the machine afterwards is counted in the last line. Exit codes: 0 when every story held, 1 when one did not,
+// 77 when this machine cannot run a node; the reason is the only line printed then.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
+)
+
+// exitImpossible is the exit code on a machine that cannot run a node.
+const exitImpossible = 77
+
+func main() {
+	program.Quiet()
+	if len(os.Args) == 3 && os.Args[1] == inside {
+		program.Main("e2e", func(ctx context.Context, args []string) error { return runInside(ctx, args[1]) })
+		return
+	}
+	program.Main("e2e", run)
+}
+
+// options of one run, and what was made for it outside the sandbox. It is handed to the inside in a file.
+type options struct {
+	// Only these stories; empty means all.
+	Only []string `json:"only,omitempty"`
+	// Keep the files when all is over.
+	Keep bool `json:"keep,omitempty"`
+	// Dir is where everything is.
+	Dir string `json:"dir"`
+	// Root of the repository.
+	Root string `json:"root"`
+	// Images, and what else was built.
+	Built built `json:"built"`
+}
+
+// inside is the first argument of this program's second run, in the sandbox; the options' file is the second.
+const inside = "inside"
+
+func run(ctx context.Context, args []string) error {
+	var o options
+	f := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	only := f.String("only", "", "comma list of stories to tell; empty means all: "+strings.Join(names(), ", "))
+	f.BoolVar(&o.Keep, "keep", false, "keep logs and files, and print where they are")
+	possible := f.Bool("possible", false, "only say whether this machine can run a node")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("expected only flags, found %q", f.Args())
+	}
+	if *only != "" {
+		o.Only = strings.Split(*only, ",")
+	}
+	if err := known(o.Only); err != nil {
+		return err
+	}
+	if err := node.Possible(ctx); err != nil {
+		return program.Exit{Code: exitImpossible, Err: err}
+	}
+	if *possible {
+		return nil
+	}
+	return o.run(ctx)
+}
+
+// run builds, enters the sandbox, and looks what is left of it.
+func (o options) run(ctx context.Context) (err error) {
+	if o.Dir, err = node.MakeDir(ctx); err != nil {
+		return err
+	}
+	trace, err := node.NewTrace(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.leave(trace, err != nil)) }()
+	if err := o.build(ctx); err != nil {
+		return err
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(o.Dir, "options.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	if err := node.Enter(ctx, inside, file); err != nil {
+		return fmt.Errorf("not every story held: %w", err)
+	}
+	return nil
+}
+
+// leave removes what namespaces do not hold, and counts what is there still. The logs of a run that failed are kept elsewhere.
+func (o options) leave(trace *node.Trace, failed bool) (err error) {
+	if failed || o.Keep {
+		fmt.Printf("logs and files are in %s\n", o.Dir)
+		err = trace.KeepFiles()
+	}
+	err = errors.Join(err, trace.Remove(context.Background())) // also when the user has had enough
+	left, listing := trace.Left()
+	for _, one := range left {
+		fmt.Println("left behind:", one)
+	}
+	if len(left) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d things are left behind", len(left)))
+	}
+	fmt.Printf("e2e: leftovers %s processes=%d mounts=%d devices=%d cgroups=%d settings=%d\n", verdict(len(left) == 0),
+		count(left, "process"), count(left, "mount"), count(left, "device"), count(left, "cgroup"), count(left, "setting"))
+	return errors.Join(err, listing)
+}
+
+func count(left []string, kind string) (n int) {
+	for _, one := range left {
+		if strings.HasPrefix(one, kind+" ") {
+			n++
+		}
+	}
+	return n
+}
+
+func verdict(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "miss"
+}
