@@ -17,25 +17,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/traffic"
 )
 
 // ownData is what a tenant keeps: a Secret, a ConfigMap and a claim, and a counter that changes all the time.
 func ownData(tenant string) []client.Object {
-	class := "encrypted"
+	class := traffic.Encrypted
 	at := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: tenant, Name: name} }
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: at("app-password"), StringData: map[string]string{"password": "of " + tenant}},
 		&corev1.ConfigMap{ObjectMeta: at("app-settings"), Data: map[string]string{"setting": "of " + tenant}},
-		&corev1.ConfigMap{ObjectMeta: at(counter)},
+		&corev1.ConfigMap{ObjectMeta: at(traffic.Counter)},
 		&corev1.PersistentVolumeClaim{ObjectMeta: at("app-records"), Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
 		}},
 	}
 }
-
-// counter is the ConfigMap that lawful requests change.
-const counter = "app-counter"
 
 // possession is an object that must survive: by its UID and, where it holds data, by them.
 type possession struct{ uid, content string }
@@ -88,7 +86,7 @@ func content(o client.Object) string {
 	case *corev1.Secret:
 		data = o.Data
 	case *corev1.ConfigMap:
-		if o.Name == counter || o.Name == v1alpha1.ConfigMapConfig {
+		if o.Name == traffic.Counter || o.Name == v1alpha1.ConfigMapConfig {
 			return ""
 		}
 		data = o.Data

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/traffic"
 )
 
 // phase is one command of helm and what becomes of it.
@@ -26,7 +27,7 @@ type phase struct {
 
 // figures of a phase.
 type figures struct {
-	forbidden, lawful counts
+	forbidden, lawful traffic.Counts
 	writes            writes
 	ready             time.Duration
 	notReady          int
@@ -43,8 +44,8 @@ func (w *world) story(ctx context.Context) error {
 		return err
 	}
 	busy, stop := context.WithCancel(ctx)
-	w.ended.Go(func() { w.forbidden.run(busy) })
-	w.ended.Go(func() { w.lawful.run(busy) })
+	w.ended.Go(func() { w.forbidden.Run(busy) })
+	w.ended.Go(func() { w.lawful.Run(busy) })
 	defer stop()
 	inNamespace := []string{"-n", namespace}
 	in := func(verb, chart string) []string {
@@ -104,8 +105,8 @@ func (w *world) phase(ctx context.Context, p phase) (figures, error) {
 	if _, err := w.audit.take(); err != nil {
 		return figures{}, err
 	}
-	w.forbidden.take()
-	w.lawful.take()
+	w.forbidden.Take()
+	w.lawful.Take()
 	s := state{}
 	if s.leader, err = leader(ctx, w.api); err != nil {
 		return figures{}, err
@@ -127,7 +128,7 @@ func (w *world) phase(ctx context.Context, p phase) (figures, error) {
 		return figures{}, err
 	}
 	f.lost, f.changed = losses(before, after)
-	f.forbidden, f.lawful = w.forbidden.take(), w.lawful.take()
+	f.forbidden, f.lawful = w.forbidden.Take(), w.lawful.Take()
 	if f.mailbox, err = w.mailbox(ctx); err != nil {
 		return figures{}, err
 	}
@@ -138,12 +139,12 @@ func (w *world) phase(ctx context.Context, p phase) (figures, error) {
 // tell prints what happened in a phase, and returns what must not have happened.
 func (w *world) tell(p phase, f figures) error {
 	fmt.Printf("  writes: %s\n", f.writes.text())
-	fmt.Printf("  longest time between two refusals %s, between two lawful requests %s\n", f.forbidden.gap.Round(time.Millisecond), f.lawful.gap.Round(time.Millisecond))
+	fmt.Printf("  longest time between two refusals %s, between two lawful requests %s\n", f.forbidden.Gap.Round(time.Millisecond), f.lawful.Gap.Round(time.Millisecond))
 	fmt.Printf("  a mailbox of a /16, which this version takes for too wide, is %s\n", f.mailbox)
 	var problems error
 	for what, notes := range map[string][]string{
-		"forbidden requests that were not refused as they must be": f.forbidden.notes,
-		"lawful requests that were not done":                       f.lawful.notes,
+		"forbidden requests that were not refused as they must be": f.forbidden.Notes,
+		"lawful requests that were not done":                       f.lawful.Notes,
 		"lost":                                                     f.lost, "changed": f.changed,
 	} {
 		for _, note := range notes {
@@ -157,8 +158,8 @@ func (w *world) tell(p phase, f figures) error {
 		}
 	}
 	report.Line("helm: %s tenants=%d writes=%d policy_writes=%d forbidden_tried=%d forbidden_passed=%d lawful_tried=%d lawful_refused=%d unclear=%d namespaces_lost=%d data_lost=%d data_changed=%d not_ready_at_most=%d ready_after=%.1fs",
-		p.name, len(w.tenants), f.writes.all, f.writes.policies, f.forbidden.tried, f.forbidden.amiss, f.lawful.tried, f.lawful.amiss,
-		f.forbidden.unclear+f.lawful.unclear, namespaces, len(f.lost)-namespaces, len(f.changed), f.notReady, f.ready.Seconds())
+		p.name, len(w.tenants), f.writes.all, f.writes.policies, f.forbidden.Tried, f.forbidden.Amiss, f.lawful.Tried, f.lawful.Amiss,
+		f.forbidden.Unclear+f.lawful.Unclear, namespaces, len(f.lost)-namespaces, len(f.changed), f.notReady, f.ready.Seconds())
 	fmt.Println()
 	return problems
 }

@@ -9,64 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 )
-
-func TestJudge(t *testing.T) {
-	refused := func(policy string) error {
-		return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web", errors.New("ValidatingAdmissionPolicy 'hipaatenant-"+policy+"' denied request"))
-	}
-	for _, row := range []struct {
-		name, policy string
-		err          error
-		want         verdict
-	}{
-		{"forbidden and refused", "network", refused("network"), asMeant},
-		{"forbidden and done", "network", nil, amiss},
-		{"forbidden and refused by another", "network", refused("storage"), unclear},
-		{"forbidden of something that is gone", "tenancy", apierrors.NewNotFound(schema.GroupResource{}, "x"), unclear},
-		{"forbidden, and nobody answers", "tenancy", errors.New("connection refused"), unclear},
-		{"lawful and done", "", nil, asMeant},
-		{"lawful and refused", "", refused("network"), amiss},
-		{"lawful, and nobody answers", "", errors.New("connection refused"), unclear},
-	} {
-		if got := (request{policy: row.policy}).judge(row.err); got != row.want {
-			t.Errorf("%s: %v, expected %v", row.name, got, row.want)
-		}
-	}
-}
-
-// Requests are objects, and every class of policy but the one on emergency access, which is new, refuses one.
-func TestRequests(t *testing.T) {
-	classes := map[string]bool{}
-	for _, q := range append(append([]request{}, forbidden...), lawful...) {
-		var o unstructured.Unstructured
-		if err := yaml.Unmarshal([]byte(q.object), &o.Object); err != nil || o.GetKind() == "" || o.GetName() == "" {
-			t.Errorf("%s: %v, %v", q.name, o.Object, err)
-		}
-		classes[q.policy] = true
-	}
-	root, err := cluster.RepositoryRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(root, "config/admission/*.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		class := strings.TrimSuffix(filepath.Base(f), ".yaml")
-		if class != "emergency" && class != "placement" && !classes[class] { // placement changes pods, and refuses none
-			t.Errorf("no request that policy %s refuses", class)
-		}
-	}
-}
 
 func TestLosses(t *testing.T) {
 	before := map[string]possession{"same": {"1", "a"}, "gone": {"2", "a"}, "another": {"3", "a"}, "changed": {"4", "a"}}

@@ -22,6 +22,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/traffic"
 )
 
 // world is a control plane, both versions, and the tenants.
@@ -35,8 +36,8 @@ type world struct {
 	replica       *replica
 	audit         *auditLog
 	tenants       []string
-	forbidden     *traffic
-	lawful        *traffic
+	forbidden     *traffic.Traffic
+	lawful        *traffic.Traffic
 	ended         sync.WaitGroup
 	granted       time.Time // when the emergency access was
 	outlived      int       // bindings of it that stood when it should have ended
@@ -95,8 +96,8 @@ func (w *world) startCluster(ctx context.Context) (err error) {
 	for i := range w.count {
 		w.tenants = append(w.tenants, fmt.Sprintf("tenant-%03d", i))
 	}
-	w.forbidden = &traffic{client: w.admin, sort: forbidden, tenants: w.tenants}
-	w.lawful = &traffic{client: w.admin, sort: lawful, tenants: w.tenants}
+	w.forbidden = traffic.New(w.admin, traffic.Forbidden, w.tenants...)
+	w.lawful = traffic.New(w.admin, traffic.Lawful, w.tenants...)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
 	if err := w.admin.Create(ctx, ns); err != nil {
 		return err
@@ -137,14 +138,14 @@ func (w *world) end(failed bool) error {
 
 // populate makes the profile, the tenants and, once they are Ready, their data.
 func (w *world) populate(ctx context.Context) error {
-	for _, class := range []string{"encrypted", "plain"} {
+	for _, class := range []string{traffic.Encrypted, traffic.Plain} {
 		c := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: "ebs.csi.aws.com"}
 		if err := w.admin.Create(ctx, c); err != nil {
 			return err
 		}
 	}
 	objects := []client.Object{fixture.Profile(v1alpha1.DefaultProfile, func(p *v1alpha1.HIPAAProfile) {
-		p.Spec.StorageClasses = &v1alpha1.StorageClassRules{Allowed: []string{"encrypted"}}
+		p.Spec.StorageClasses = &v1alpha1.StorageClassRules{Allowed: []string{traffic.Encrypted}}
 		p.Spec.EmergencyAccess = &v1alpha1.EmergencyAccessRules{MaxDuration: "4h", Approvers: []v1alpha1.Subject{{Kind: "Group", Name: "security-officers"}}}
 	})}
 	for _, name := range w.tenants {
