@@ -232,10 +232,10 @@ func (n *node) apply(specs ...string) {
 		p.Name = fmt.Sprint(i)
 		policies = append(policies, p)
 	}
-	if err := write(n.t.Context(), Rules(policies, namespaces, pods)); err != nil {
+	if err := place("").write(n.t.Context(), Rules(policies, namespaces, pods)); err != nil {
 		n.t.Fatal(err)
 	}
-	if err := hang(n.t.Context()); err != nil {
+	if err := place("").hang(n.t.Context()); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -276,7 +276,7 @@ func (n *node) story() {
 	n.apply(denyAll)
 	n.expect("closed again", "app db:9090 no")
 	for range 2 {
-		if err := remove(n.t.Context()); err != nil {
+		if err := place("").remove(n.t.Context()); err != nil {
 			n.t.Fatal(err)
 		}
 	}
@@ -309,7 +309,7 @@ func (n *node) follow() {
 	}
 	deny := policy(n.t, denyAll)
 	n.must(admin.Create(n.t.Context(), deny))
-	w, err := Start(n.t.Context(), c.Config())
+	w, err := Start(n.t.Context(), c.Config(), "/proc/self/ns/net")
 	n.must(err)
 	n.expect("from the start", "app db:9090 no\nnode db:9090 yes\nstranger vendor:8080 yes")
 	n.must(admin.Create(n.t.Context(), &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "egress"}, Spec: policy(n.t, appToDB).Spec}))
@@ -321,7 +321,7 @@ func (n *node) follow() {
 	n.must(admin.DeleteAllOf(n.t.Context(), deny, client.InNamespace("acme")))
 	n.await("policies that are gone", "app", "db:9091", "true")
 	n.must(errors.Join(w.Err(), w.Stop(), w.Stop()))
-	rest, err := chains(n.t.Context())
+	rest, err := place("").chains(n.t.Context())
 	n.must(err)
 	if len(rest) > 0 {
 		n.t.Errorf("%s are left", rest)

@@ -1,8 +1,8 @@
-// Package walls enforces NetworkPolicies with iptables for the addresses of pods on one node, whose bridge plug-in enforces
-// nothing. It is for tests alone, which need a node where a policy holds: it forgets what the moment a pod gets its address
-// would need, knows IPv4 only, and nothing of other nodes.
+// Package walls enforces NetworkPolicies with iptables for the addresses of pods on nodes whose bridge plug-in enforces
+// nothing. It is for tests alone, which need nodes where a policy holds: a pod has no walls in the moment before its address is
+// known, and only IPv4 is judged.
 //
-// The node's pods must be on a Linux bridge with net.bridge.bridge-nf-call-iptables=1, or routed. What the node itself begins
+// A node's pods must be on a Linux bridge with net.bridge.bridge-nf-call-iptables=1, or routed. What the node itself begins
 // (a kubelet's probes) is always let through, and so is everything of connections that stand. What pods send to the node is
 // judged by their egress, after kube-proxy has chosen who answers.
 package walls
@@ -41,6 +41,7 @@ var hooks = []string{"FORWARD", "INPUT"}
 
 // Walls are standing.
 type Walls struct {
+	places     []place
 	policies   func() ([]*networkingv1.NetworkPolicy, error)
 	namespaces func() ([]*corev1.Namespace, error)
 	pods       func() ([]*corev1.Pod, error)
@@ -53,10 +54,13 @@ type Walls struct {
 	err     error
 }
 
-// Start writes the rules for what the API server has, in the network namespace of this process, and keeps them up to date until
-// Stop or the end of ctx, which leaves them standing. It needs root and the connection of whom RBAC lets watch pods,
-// namespaces and NetworkPolicies.
-func Start(ctx context.Context, config *rest.Config) (*Walls, error) {
+// place is the path of a network namespace; empty for that of this process.
+type place string
+
+// Start writes the rules for what the API server has, and keeps them up to date until Stop or the end of ctx, which leaves them
+// standing. They are the same in all the network namespaces whose paths are given, such as /run/netns/node-a; without any, in
+// that of this process. It needs root and the connection of whom RBAC lets watch pods, namespaces and NetworkPolicies.
+func Start(ctx context.Context, config *rest.Config, namespacePaths ...string) (*Walls, error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -70,6 +74,12 @@ func Start(ctx context.Context, config *rest.Config) (*Walls, error) {
 		pods:       func() ([]*corev1.Pod, error) { return pods.Lister().List(labels.Everything()) },
 		changed:    make(chan struct{}, 1),
 		cancel:     cancel,
+	}
+	for _, path := range namespacePaths {
+		w.places = append(w.places, place(path))
+	}
+	if len(w.places) == 0 {
+		w.places = []place{""}
 	}
 	for _, i := range []cache.SharedIndexInformer{policies.Informer(), namespaces.Informer(), pods.Informer()} {
 		if _, err := i.AddEventHandler(w.handler()); err != nil {
@@ -89,7 +99,11 @@ func Start(ctx context.Context, config *rest.Config) (*Walls, error) {
 			return nil, errors.Join(fmt.Errorf("the API server did not list %s within %s", kind, patience), w.Stop())
 		}
 	}
-	if err := errors.Join(w.sync(first), hang(first)); err != nil {
+	err = w.sync(first)
+	for _, p := range w.places {
+		err = errors.Join(err, p.hang(first))
+	}
+	if err != nil {
 		return nil, errors.Join(err, w.Stop())
 	}
 	w.ended.Go(func() { w.follow(watching) })
@@ -136,7 +150,10 @@ func (w *Walls) sync(ctx context.Context) error {
 	defer w.mu.Unlock()
 	if err == nil {
 		if text := Rules(policies, namespaces, pods); text != w.written {
-			if err = write(ctx, text); err == nil {
+			for _, p := range w.places {
+				err = errors.Join(err, p.write(ctx, text))
+			}
+			if err == nil {
 				w.written = text
 			}
 		}
@@ -158,12 +175,16 @@ func (w *Walls) Stop() error {
 	w.ended.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return remove(ctx)
+	var problems []error
+	for _, p := range w.places {
+		problems = append(problems, p.remove(ctx))
+	}
+	return errors.Join(problems...)
 }
 
 // write replaces all chains in one step. Those that are no longer needed go with it.
-func write(ctx context.Context, text string) error {
-	standing, err := chains(ctx)
+func (p place) write(ctx context.Context, text string) error {
+	standing, err := p.chains(ctx)
 	if err != nil {
 		return err
 	}
@@ -173,12 +194,12 @@ func write(ctx context.Context, text string) error {
 			fmt.Fprintf(&gone, "-F %s\n-X %s\n", name, name)
 		}
 	}
-	return run(ctx, strings.Replace(text, "COMMIT\n", gone.String()+"COMMIT\n", 1), "iptables-restore", "--noflush", "-w", "10")
+	return p.run(ctx, strings.Replace(text, "COMMIT\n", gone.String()+"COMMIT\n", 1), "iptables-restore", "--noflush", "-w", "10")
 }
 
 // chains of ours that stand.
-func chains(ctx context.Context) ([]string, error) {
-	out, err := exec.CommandContext(ctx, "iptables", "-w", "10", "-t", table, "-S").CombinedOutput()
+func (p place) chains(ctx context.Context) ([]string, error) {
+	out, err := p.command(ctx, "iptables", "-w", "10", "-t", table, "-S").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("iptables -t %s -S: %w: %s", table, err, bytes.TrimSpace(out))
 	}
@@ -192,12 +213,12 @@ func chains(ctx context.Context) ([]string, error) {
 }
 
 // hang has packets go through our chain, once.
-func hang(ctx context.Context) error {
+func (p place) hang(ctx context.Context) error {
 	for _, hook := range hooks {
-		if run(ctx, "", "iptables", "-w", "10", "-t", table, "-C", hook, "-j", chain) == nil {
+		if p.run(ctx, "", "iptables", "-w", "10", "-t", table, "-C", hook, "-j", chain) == nil {
 			continue
 		}
-		if err := run(ctx, "", "iptables", "-w", "10", "-t", table, "-I", hook, "-j", chain); err != nil {
+		if err := p.run(ctx, "", "iptables", "-w", "10", "-t", table, "-I", hook, "-j", chain); err != nil {
 			return err
 		}
 	}
@@ -205,25 +226,32 @@ func hang(ctx context.Context) error {
 }
 
 // remove takes away what write and hang made.
-func remove(ctx context.Context) error {
-	standing, err := chains(ctx)
+func (p place) remove(ctx context.Context) error {
+	standing, err := p.chains(ctx)
 	if err != nil || !slices.Contains(standing, chain) {
 		return err
 	}
 	for _, hook := range hooks {
-		if run(ctx, "", "iptables", "-w", "10", "-t", table, "-C", hook, "-j", chain) == nil {
-			err = errors.Join(err, run(ctx, "", "iptables", "-w", "10", "-t", table, "-D", hook, "-j", chain))
+		if p.run(ctx, "", "iptables", "-w", "10", "-t", table, "-C", hook, "-j", chain) == nil {
+			err = errors.Join(err, p.run(ctx, "", "iptables", "-w", "10", "-t", table, "-D", hook, "-j", chain))
 		}
 	}
 	empty, gone := "-F "+strings.Join(standing, "\n-F "), "-X "+strings.Join(standing, "\n-X ")
-	return errors.Join(err, run(ctx, "*"+table+"\n"+empty+"\n"+gone+"\nCOMMIT\n", "iptables-restore", "--noflush", "-w", "10"))
+	return errors.Join(err, p.run(ctx, "*"+table+"\n"+empty+"\n"+gone+"\nCOMMIT\n", "iptables-restore", "--noflush", "-w", "10"))
 }
 
-func run(ctx context.Context, input string, command ...string) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+func (p place) run(ctx context.Context, input string, command ...string) error {
+	cmd := p.command(ctx, command...)
 	cmd.Stdin = strings.NewReader(input)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, bytes.TrimSpace(out))
 	}
 	return nil
+}
+
+func (p place) command(ctx context.Context, words ...string) *exec.Cmd {
+	if p != "" {
+		words = append([]string{"nsenter", "--net=" + string(p)}, words...)
+	}
+	return exec.CommandContext(ctx, words[0], words[1:]...)
 }
