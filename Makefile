@@ -20,6 +20,9 @@ E2EFLAGS ?=
 # Added to the command line of the upgrade, such as UPGRADEFLAGS='-tenants 5'.
 UPGRADEFLAGS ?=
 
+# Added to the command line that makes the image, such as IMAGEFLAGS='-arch amd64,arm64 -name registry.example/operator:1'.
+IMAGEFLAGS ?=
+
 # What `make generate` writes, and nobody edits.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md \
 	charts/hipaa-tenant-operator/templates/crds.yaml charts/hipaa-tenant-operator/templates/rbac.yaml \
@@ -113,8 +116,12 @@ fips: ## Build with Go's certified cryptographic module, and run the tests of ke
 build: ## Build the operator and its command line, static, into bin/.
 	CGO_ENABLED=0 go build -trimpath -tags $(BUILDTAGS) -ldflags '-s -w -X github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo.release=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: image
+image: ## Make the operator's image and its bill of materials into dist/, without a container engine; IMAGEFLAGS are added.
+	go run ./hack/image -version $(VERSION) -tags $(BUILDTAGS) $(IMAGEFLAGS)
+
 .PHONY: release
-release: cluster-bin bin/helm ## Make what a version is published as, into dist/: charts, install manifest, command lines, checksums.
+release: cluster-bin bin/helm ## Make what a version is published as, into dist/: charts, install manifest, image, command lines, checksums.
 	go run ./hack/release -version $(VERSION) -tags $(BUILDTAGS)
 
 .PHONY: generate

@@ -36,7 +36,7 @@ func repository(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), "repository")
 	write(t, dir, "go.mod", "module github.com/hipaatenant/hipaa-tenant-operator\n\ngo 1.26.0\n")
 	write(t, dir, "internal/buildinfo/buildinfo.go", "package buildinfo\n\nvar release, revision string\n\nfunc Told() string { return release + \" \" + revision }\n")
-	write(t, dir, "main.go", "package main\n\nimport \"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo\"\n\nfunc main() { println(buildinfo.Told()) }\n")
+	write(t, dir, "cmd/manager/main.go", "package main\n\nimport \"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo\"\n\nfunc main() { println(buildinfo.Told()) }\n")
 	date := []string{"GIT_AUTHOR_DATE=2026-11-22T12:00:00Z", "GIT_COMMITTER_DATE=2026-11-22T12:00:00Z"}
 	for _, line := range []string{"init -q", "add .", "-c user.name=a -c user.email=a@b.c commit -q -m one"} {
 		_, err := Command(t.Context(), dir, date, "git", strings.Fields(line)...)
@@ -63,7 +63,7 @@ func TestACommitIsOne(t *testing.T) {
 	}
 	there := filepath.Join(t.TempDir(), "there")
 	must(t, Checkout(t.Context(), dir, clean, there))
-	if _, err := os.Stat(filepath.Join(there, "main.go")); err != nil {
+	if _, err := os.Stat(filepath.Join(there, "cmd", "manager", "main.go")); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(there, "new.go")); !errors.Is(err, os.ErrNotExist) {
@@ -96,7 +96,7 @@ func TestTheSameProgram(t *testing.T) {
 	must(t, Checkout(t.Context(), dir, commit, tree))
 	build := func(source, version string) []byte {
 		t.Helper()
-		text, err := Binary{Source: source, Package: ".", OS: runtime.GOOS, Arch: runtime.GOARCH, Version: version, Revision: commit}.Build(t.Context())
+		text, err := Binary{Source: source, Package: "./cmd/manager", OS: runtime.GOOS, Arch: runtime.GOARCH, Version: version, Revision: commit}.Build(t.Context())
 		must(t, err)
 		return text
 	}
@@ -156,6 +156,43 @@ func TestBills(t *testing.T) {
 		t.Errorf("%+v", b.Components)
 	}
 	if _, err := Bill("manager", "0.2.0", when, []byte("no program")); err == nil || !strings.Contains(err.Error(), "reading what manager was built from") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestTheSameImage comes of two trees of a commit, on both architectures, and each bill is of the program that is in it.
+func TestTheSameImage(t *testing.T) {
+	dir := repository(t)
+	commit, err := Revision(t.Context(), dir)
+	must(t, err)
+	tree := filepath.Join(t.TempDir(), "tree")
+	must(t, Checkout(t.Context(), dir, commit, tree))
+	o := OperatorImage{
+		Name: Repository + ":1.0.0", Architectures: []string{"amd64", "arm64"}, When: time.Unix(1000, 0),
+		Binary: Binary{Source: dir, Version: "1.0.0", Revision: commit},
+	}
+	one, err := o.Make(t.Context())
+	must(t, err)
+	o.Binary.Source = tree
+	two, err := o.Make(t.Context())
+	if err != nil || !bytes.Equal(one.Text, two.Text) || one.Digest != two.Digest {
+		t.Errorf("two images of one commit differ: %s and %s, error %v", one.Digest, two.Digest, err)
+	}
+	files := two.Files("1.0.0")
+	if len(files) != 3 || !bytes.Equal(files["hipaa-tenant-operator-image_1.0.0.tar"], one.Text) {
+		t.Errorf("%d files", len(files))
+	}
+	for _, arch := range o.Architectures {
+		var b bill
+		must(t, json.Unmarshal(files["hipaa-tenant-operator-image_1.0.0_linux_"+arch+".cdx.json"], &b))
+		program, err := Binary{Source: tree, Package: "./cmd/manager", OS: "linux", Arch: arch, Version: "1.0.0", Revision: commit}.Build(t.Context())
+		must(t, err)
+		if b.Metadata.Component.Version != one.Digest || b.Components[0].Hashes[0].Content != fmt.Sprintf("%x", sha256.Sum256(program)) {
+			t.Errorf("%s: %+v %+v", arch, b.Metadata.Component, b.Components[0])
+		}
+	}
+	o.Architectures = []string{"amd64", "amd64"}
+	if _, err := o.Make(t.Context()); err == nil || !strings.Contains(err.Error(), "expected every architecture once") {
 		t.Errorf("error %v", err)
 	}
 }

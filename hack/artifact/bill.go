@@ -91,9 +91,13 @@ func linked(info *debug.BuildInfo) []component {
 }
 
 func marshal(when time.Time, what component, parts []component) ([]byte, error) {
-	text, err := json.MarshalIndent(bill{
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false) // a package's URL has an ampersand
+	e.SetIndent("", "  ")
+	err := e.Encode(bill{
 		Format: "CycloneDX", SpecVersion: "1.6", Version: 1,
 		Metadata: metadata{when.Format(time.RFC3339), what}, Components: parts,
-	}, "", "  ")
-	return append(text, '\n'), err
+	})
+	return out.Bytes(), err
 }

@@ -47,6 +47,3 @@ func (b Binary) Build(ctx context.Context) ([]byte, error) {
 	}
 	return os.ReadFile(out)
 }
-
-// User whom images run their program as: a number, so that a kubelet can tell without a password file that it is not root.
-const User = "65532:65532"

@@ -1,5 +1,5 @@
-// Command release makes what a version is published as, into a directory: both charts, the install manifest, the command line for
-// every platform, its manifest for krew, bills of materials, and checksums of all of it.
+// Command release makes what a version is published as, into a directory: both charts, the install manifest, the
+// image, the command line for every platform, its manifest for krew, bills of materials, and checksums of all of it.
 //
 //	go run ./hack/release -version 0.2.0 -out dist
 //
@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 	if err := errors.Join(os.RemoveAll(r.out), os.MkdirAll(r.out, 0o755)); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{r.charts, r.manifest, r.commandLines, r.materials, r.checksums} {
+	for _, step := range []func(context.Context) error{r.charts, r.manifest, r.image, r.commandLines, r.materials, r.checksums} {
 		if err := step(ctx); err != nil {
 			return err
 		}

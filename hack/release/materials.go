@@ -6,20 +6,15 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 )
 
-// materials writes a bill for each program.
+// materials writes the bill of the command line. The operator's stand beside its image.
 func (r *release) materials(ctx context.Context) error {
-	for _, name := range []string{"manager", "kubectl-hipaa"} {
-		binary, err := r.build(ctx, platform{"linux", "amd64"}, "./cmd/"+name)
-		if err != nil {
-			return err
-		}
-		text, err := artifact.Bill(name, r.version, r.when, binary)
-		if err != nil {
-			return err
-		}
-		if err := r.write(name+"_"+r.version+".cdx.json", text); err != nil {
-			return err
-		}
+	binary, err := r.build(ctx, platform{"linux", "amd64"}, "./cmd/kubectl-hipaa")
+	if err != nil {
+		return err
 	}
-	return nil
+	text, err := artifact.Bill("kubectl-hipaa", r.version, r.when, binary)
+	if err != nil {
+		return err
+	}
+	return r.write("kubectl-hipaa_"+r.version+".cdx.json", text)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,18 +43,36 @@ func (r *release) charts(ctx context.Context) error {
 	return nil
 }
 
-const image = "ghcr.io/hipaatenant/hipaa-tenant-operator:"
-
 // manifest installs the operator with kubectl apply --server-side -f.
 func (r *release) manifest(ctx context.Context) error {
 	text, err := artifact.Command(ctx, "", nil, r.kubectl, "kustomize", "config/default")
 	if err != nil {
 		return err
 	}
-	if !bytes.Contains(text, []byte(image+r.version+"\n")) {
-		return fmt.Errorf("expected image %s%s in config/default: one version is released", image, r.version)
+	if image := r.imageName(); !bytes.Contains(text, []byte(image+"\n")) {
+		return fmt.Errorf("expected image %s in config/default: one version is released", image)
 	}
 	return r.write("install.yaml", text)
+}
+
+func (r *release) imageName() string { return artifact.Repository + ":" + r.version }
+
+// image is one archive for all platforms, and a bill of materials for each.
+func (r *release) image(ctx context.Context) error {
+	made, err := artifact.OperatorImage{
+		Name: r.imageName(), Architectures: []string{"amd64", "arm64"}, When: r.when,
+		Binary: artifact.Binary{Version: r.version, Revision: r.revision, Tags: r.tags},
+	}.Make(ctx)
+	if err != nil {
+		return err
+	}
+	files := made.Files(r.version)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := r.write(name, files[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // platform the command line is built for.

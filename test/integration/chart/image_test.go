@@ -1,24 +1,32 @@
 package chart
 
 import (
+	"bytes"
 	"debug/elf"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/hack/artifact"
 )
 
 // maxImage is a bound for the size of the binary, in bytes.
 const maxImage = 48 << 20
 
-// imageVersion is the version the image of these tests is built with.
-const imageVersion = "9.8.7-test"
+// What the image of these tests is built as.
+const (
+	imageVersion  = "9.8.7-test"
+	imageRevision = "0123456789abcdef"
+)
 
 // The command of the Dockerfile, run on what .dockerignore lets through, gives one static program that knows its version:
 // it runs on nothing, so the image may be empty.
@@ -57,13 +65,39 @@ func TestImageStages(t *testing.T) {
 	}
 	shipped := regexp.MustCompile(`(?m)^(COPY|ADD|RUN|USER|ENTRYPOINT|CMD|SHELL|WORKDIR|ENV|VOLUME|EXPOSE) .*$`).FindAllString(stages[2], -1)
 	want := []string{
-		"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
-		"COPY --from=build /out/manager /manager",
-		"USER 65532:65532",
-		`ENTRYPOINT ["/manager"]`,
+		"COPY --from=build /out/manager /" + artifact.Program,
+		"USER " + artifact.User,
+		`ENTRYPOINT ["/` + artifact.Program + `"]`,
 	}
 	if !strings.HasPrefix(stages[2], "${BASE}\n") || !slices.Equal(shipped, want) {
 		t.Errorf("the last stage is\n%s", stages[2])
+	}
+}
+
+// The Dockerfile and `make image` give the same: the program to the byte, though one is built from a copy elsewhere that has no
+// repository, and the labels.
+func TestImageWithoutAContainerEngine(t *testing.T) {
+	docker, err := os.ReadFile(imageBinary(t))
+	must(t, err)
+	tags := regexp.MustCompile(`(?m)^BUILDTAGS := (.*)$`).FindStringSubmatch(read(t, "Makefile"))
+	if tags == nil {
+		t.Fatal("no BUILDTAGS in the Makefile")
+	}
+	ours, err := artifact.Binary{
+		Source: repository(t, ""), Package: "./cmd/" + artifact.Program, OS: "linux", Arch: runtime.GOARCH,
+		Version: imageVersion, Revision: imageRevision, Tags: tags[1],
+	}.Build(t.Context())
+	must(t, err)
+	if !bytes.Equal(docker, ours) {
+		t.Errorf("the Dockerfile's command gives a program of %d bytes, make image another one of %d", len(docker), len(ours))
+	}
+	_, last, _ := strings.Cut(read(t, "Dockerfile"), "\nFROM ${BASE}\n")
+	labels := map[string]string{}
+	for _, found := range regexp.MustCompile(`(?m)^(?:LABEL|     ) (org\.[a-z.]+)="(.*?)"`).FindAllStringSubmatch(last, -1) {
+		labels[found[1]] = strings.NewReplacer("${VERSION}", imageVersion, "${REVISION}", imageRevision).Replace(found[2])
+	}
+	if want := artifact.Labels(imageVersion, imageRevision); !maps.Equal(labels, want) {
+		t.Errorf("the Dockerfile has labels %v, make image %v", labels, want)
 	}
 }
 
@@ -97,7 +131,7 @@ func imageBinary(t testing.TB) string {
 		copyContext(t, source)
 		cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(command[1], "/out/manager", binary))
 		cmd.Dir = source
-		cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION="+imageVersion, "GOFIPS140=off")
+		cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION="+imageVersion, "REVISION="+imageRevision, "GOFIPS140=off")
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("building as the Dockerfile does: %v\n%s", err, text)
 		}

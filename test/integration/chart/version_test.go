@@ -31,7 +31,7 @@ func TestOneVersion(t *testing.T) {
 		}
 	}
 	// An image of the operator, a value that picks one, or the tag that a GitOps tool follows.
-	named := regexp.MustCompile(`(?:hipaa-tenant-operator:|image\.tag=|VERSION=|tag: v|targetRevision: v)(\d+\.\d+\.\d+)`)
+	named := regexp.MustCompile(`(?:hipaa-tenant-operator:|hipaa-tenant-operator-image_|image\.tag=|\bVERSION=|tag: v|targetRevision: v)(\d+\.\d+\.\d+)`)
 	pages, err := filepath.Glob(repository(t, "docs/*.md"))
 	must(t, err)
 	root := repository(t, "") + "/"
