@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
 )
 
 // releaseOf finds the operator's chart in a source tree, and its version.
@@ -81,7 +82,16 @@ func (w *world) install(ctx context.Context) (string, error) {
 // prepareInstall makes the operator's namespace, as docs/getting-started.md does, and the values of the chart.
 func (w *world) prepareInstall(ctx context.Context) error {
 	values, err := yaml.Marshal(map[string]any{
-		"networkPolicy": map[string]any{"kubernetesAPIPorts": []int{443, w.cluster.Port()}},
+		"networkPolicy": map[string]any{
+			"kubernetesAPITo":    peers(node.Gateway),
+			"kubernetesAPIPorts": []int{w.cluster.Port()},
+			"vaultTo":            peers(node.Gateway),
+		},
+		"vault": map[string]any{
+			"address":        w.vault.Address,
+			"kubernetesRole": v1alpha1.OperatorName,
+			"caSecret":       map[string]any{"name": vaultCA},
+		},
 	})
 	if err != nil {
 		return err
@@ -89,11 +99,21 @@ func (w *world) prepareInstall(ctx context.Context) error {
 	if err := os.WriteFile(w.valuesFile(), values, 0o600); err != nil {
 		return err
 	}
-	if _, err := w.ask(ctx, "kubectl create namespace hipaa-system --dry-run=client -o yaml | kubectl apply -f -"); err != nil {
-		return err
+	for _, line := range []string{
+		"kubectl create namespace hipaa-system",
+		fmt.Sprintf("kubectl -n hipaa-system create secret generic %s --from-file=ca.crt=%s", vaultCA, w.vault.CAFile),
+	} {
+		if _, err := w.ask(ctx, line+" --dry-run=client -o yaml | kubectl apply -f -"); err != nil {
+			return err
+		}
 	}
 	_, err = w.shell(ctx, "kubectl label namespace hipaa-system pod-security.kubernetes.io/enforce=restricted")
 	return err
+}
+
+// peers of a network policy at one address.
+func peers(address string) []any {
+	return []any{map[string]any{"ipBlock": map[string]any{"cidr": address + "/32"}}}
 }
 
 func (w *world) valuesFile() string { return filepath.Join(w.Dir, "operator.yaml") }

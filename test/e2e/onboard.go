@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
@@ -17,19 +16,20 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/traffic"
 )
 
 // The tenant of the stories, and its one namespace.
 const (
-	acme    = "acme"
-	acmeApp = "acme-app"
+	acme    = "acme-health"
+	acmeApp = "acme-health-app"
 )
 
 //go:embed manifests/acme.yaml
 var acmeValues string
 
 // storageClass is where tenants keep data. Nobody provisions: volumes are made by hand.
-const storageClass = "encrypted"
+const storageClass = traffic.Encrypted
 
 // onboard makes a customer a tenant, with the chart for it.
 func (w *world) onboard(ctx context.Context) (string, error) {
@@ -37,25 +37,26 @@ func (w *world) onboard(ctx context.Context) (string, error) {
 		return "", err
 	}
 	values := filepath.Join(w.Dir, "acme.yaml")
-	if err := os.WriteFile(values, []byte(strings.ReplaceAll(acmeValues, "KEYURI", "local://acme")), 0o600); err != nil {
+	if err := os.WriteFile(values, []byte(acmeValues), 0o600); err != nil {
 		return "", err
 	}
 	began := time.Now()
-	if _, err := w.shell(ctx, "helm install acme charts/hipaa-tenant -n hipaa-onboarding --create-namespace -f "+values+" | sed '/^NOTES:/,$d'"); err != nil {
+	if _, err := w.shell(ctx, "helm install acme-health charts/hipaa-tenant -n hipaa-onboarding --create-namespace -f "+values+" | sed '/^NOTES:/,$d'"); err != nil {
 		return "", err
 	}
-	if _, err := w.shell(ctx, "kubectl wait --for=condition=Ready hipaatenant/acme --timeout=60s"); err != nil {
+	if _, err := w.shell(ctx, "kubectl wait --for=condition=Ready hipaatenant/acme-health --timeout=60s"); err != nil {
 		return "", err
 	}
 	figures := fmt.Sprintf("ready_after=%.1fs", time.Since(began).Seconds())
-	_, err := w.shell(ctx, "kubectl get hipaatenant acme && kubectl get networkpolicies,secrets,configmaps,rolebindings -n acme-app")
+	_, err := w.shell(ctx, "kubectl get hipaatenant acme-health && kubectl get networkpolicies,secrets,configmaps,rolebindings -n acme-health-app")
 	return figures, err
 }
 
 // ceiling makes what no tenant may exceed, and the vendor that keeps the keys. Both may be there from the upgrade.
 func (w *world) ceiling(ctx context.Context) error {
 	for _, o := range []client.Object{
-		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: storageClass}, Provisioner: "kubernetes.io/no-provisioner"},
+		class(storageClass),
+		class(traffic.Plain),
 		fixture.Profile(v1alpha1.DefaultProfile, func(p *v1alpha1.HIPAAProfile) {
 			p.Spec.StorageClasses = &v1alpha1.StorageClassRules{Allowed: []string{storageClass}}
 			p.Spec.EmergencyAccess = &v1alpha1.EmergencyAccessRules{MaxDuration: "4h", Approvers: []v1alpha1.Subject{{Kind: "Group", Name: "security-officers"}}}
@@ -74,5 +75,10 @@ func (w *world) ceiling(ctx context.Context) error {
 	return nil
 }
 
-// vaultPort is where Vault listens, at the address of the sandbox.
-const vaultPort = 8200
+// class of volumes that are made by hand, and bound to a claim where its pod is to run.
+func class(name string) *storagev1.StorageClass {
+	return &storagev1.StorageClass{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "kubernetes.io/no-provisioner",
+		VolumeBindingMode: new(storagev1.VolumeBindingWaitForFirstConsumer),
+	}
+}

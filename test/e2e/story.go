@@ -19,8 +19,14 @@ type story struct {
 // stories in their order. Each builds on the world as those before it left it; install and onboard are told in any case.
 func stories() []story {
 	return []story{
+		{"upgrade", (*world).upgrade},
 		{"install", (*world).install},
 		{"onboard", (*world).onboard},
+		{"app", (*world).runApp},
+		{"outside", (*world).outside},
+		{"budget", (*world).budget},
+		{"takeover", (*world).takeover},
+		{"restart", (*world).restart},
 	}
 }
 

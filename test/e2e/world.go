@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +19,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/transit"
 )
 
 // world is a cluster with two real nodes.
@@ -27,6 +29,7 @@ type world struct {
 	admin   client.Client
 	api     *kubernetes.Clientset
 	nodes   []*node.Node
+	vault   *transit.Vault
 	lines   []string
 }
 
@@ -68,6 +71,9 @@ func (w *world) begin(ctx context.Context) (err error) {
 	if w.api, err = kubernetes.NewForConfig(config); err != nil {
 		return err
 	}
+	if err := w.startVault(ctx); err != nil {
+		return err
+	}
 	for i, name := range []string{"node-a", "node-b"} {
 		began := time.Now()
 		n := &node.Node{Name: name, Number: i + 1, Region: home, Dir: w.Dir, Bin: filepath.Join(w.Root, "bin"), Cluster: w.cluster}
@@ -85,6 +91,9 @@ func (w *world) end() error {
 	var problems []error
 	for _, n := range w.nodes {
 		problems = append(problems, n.Stop())
+	}
+	if w.vault != nil {
+		w.vault.Stop()
 	}
 	if w.cluster != nil {
 		problems = append(problems, w.cluster.Stop())
@@ -129,3 +138,15 @@ func (w *world) ask(ctx context.Context, line string) (string, error) {
 	return string(text), err
 }
 
+// await tries until there is no error, and fails with the last one.
+func await(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
+		last = try(ctx)
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("after %s: %w", limit, errors.Join(last, ctx.Err()))
+	}
+	return nil
+}

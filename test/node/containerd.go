@@ -48,12 +48,30 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 `, n.path("containerd"), n.path("containers"), n.socket(), n.path("opt"), PauseImage, n.path("cni")))
 }
 
-func (n *Node) ctr(ctx context.Context, args ...string) error {
+func (n *Node) ctr(ctx context.Context, args ...string) (string, error) {
 	command := append([]string{"--address", n.socket(), "--namespace", "k8s.io"}, args...)
-	if out, err := exec.CommandContext(ctx, "ctr", command...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ctr %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	out, err := exec.CommandContext(ctx, "ctr", command...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("ctr %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
-	return nil
+	return string(out), nil
+}
+
+// Containers of the node, as its runtime knows them: a text with labels, which name pods and namespaces.
+func (n *Node) Containers(ctx context.Context) (string, error) {
+	names, err := n.ctr(ctx, "containers", "list", "--quiet")
+	if err != nil {
+		return "", err
+	}
+	var all strings.Builder
+	for name := range strings.FieldsSeq(names) {
+		info, err := n.ctr(ctx, "containers", "info", name)
+		if err != nil {
+			continue // it is gone already
+		}
+		all.WriteString(info)
+	}
+	return all.String(), nil
 }
 
 // awaitContainerd waits until the runtime answers.
@@ -62,7 +80,8 @@ func (n *Node) awaitContainerd(ctx context.Context, p *process.Process) error {
 		if !p.Running() {
 			return false, errors.New("it has ended")
 		}
-		return n.ctr(ctx, "version") == nil, nil
+		_, err := n.ctr(ctx, "version")
+		return err == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("containerd does not answer: %w; the end of its log:\n%s", err, p.LogTail(4000))
@@ -73,7 +92,7 @@ func (n *Node) awaitContainerd(ctx context.Context, p *process.Process) error {
 // Import brings images from tarballs to the node: none is ever pulled.
 func (n *Node) Import(ctx context.Context, tarballs ...string) error {
 	for _, tarball := range tarballs {
-		if err := n.ctr(ctx, "images", "import", tarball); err != nil {
+		if _, err := n.ctr(ctx, "images", "import", tarball); err != nil {
 			return err
 		}
 	}

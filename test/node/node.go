@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -146,6 +148,50 @@ func (n *Node) AwaitReady(ctx context.Context, after time.Time) error {
 		return fmt.Errorf("node %s is not Ready: %w; last seen: %w; the end of its kubelet's log:\n%s", n.Name, err, last, process.Tail(n.LogPath(Kubelet), 4000))
 	}
 	return nil
+}
+
+// Kill kills the processes of a pod's containers, as a crash or the kernel's want of memory does.
+func (n *Node) Kill(pod *corev1.Pod) error {
+	if len(pod.Status.ContainerStatuses) == 0 {
+		return fmt.Errorf("pod %s has no container to kill", pod.Name)
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		_, id, _ := strings.Cut(c.ContainerID, "://")
+		pids, err := n.pids(id)
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("kill %s of pod %s: %w", c.Name, pod.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// pids of a container, by the cgroup that carries its name.
+func (n *Node) pids(container string) ([]int, error) {
+	for _, hierarchy := range hierarchies() {
+		found, err := filepath.Glob(filepath.Join(hierarchy, n.cgroup(), "kubepods", "*", "*", container, "cgroup.procs"))
+		if err != nil || len(found) == 0 {
+			continue
+		}
+		text, err := os.ReadFile(found[0])
+		if err != nil {
+			return nil, err
+		}
+		var pids []int
+		for word := range strings.FieldsSeq(string(text)) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				return nil, err
+			}
+			pids = append(pids, pid)
+		}
+		return pids, nil
+	}
+	return nil, fmt.Errorf("node %s has no container %s", n.Name, container)
 }
 
 func (n *Node) program(name string) string { return filepath.Join(n.Bin, name) }

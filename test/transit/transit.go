@@ -97,7 +97,7 @@ func Start(o Options) (*Vault, error) {
 
 // certify makes an authority and a certificate, and returns the arguments that name them.
 func (v *Vault) certify(o Options) ([]string, error) {
-	ca, err := pki.NewCA("vault")
+	ca, err := pki.NewCA("vault-ca")
 	if err != nil {
 		return nil, err
 	}
@@ -140,27 +140,36 @@ func (v *Vault) CreateKey(ctx context.Context, mount, key string) error {
 	return err
 }
 
+// Login returns the token that the Kubernetes auth method gives a service account's token in a role.
+func (v *Vault) Login(ctx context.Context, role, jwt string) (string, error) {
+	_, answer, err := v.send(ctx, http.MethodPost, "auth/kubernetes/login", "", map[string]any{"role": role, "jwt": jwt})
+	var out struct {
+		Auth struct {
+			ClientToken string `json:"client_token"`
+		} `json:"auth"`
+	}
+	if err == nil {
+		err = json.Unmarshal(answer, &out)
+	}
+	if err == nil && out.Auth.ClientToken == "" {
+		err = fmt.Errorf("no login as %s: %s", role, answer)
+	}
+	return out.Auth.ClientToken, err
+}
+
+// Try sends a request with a token, and returns the status of the answer.
+func (v *Vault) Try(ctx context.Context, token, path string, body map[string]any) (int, error) {
+	status, _, err := v.send(ctx, http.MethodPost, path, token, body)
+	return status, err
+}
+
 func (v *Vault) request(ctx context.Context, method, path string, body map[string]any) (map[string]any, error) {
-	raw, err := json.Marshal(body)
+	status, answer, err := v.send(ctx, method, path, v.Root, body)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, v.Address+"/v1/"+path, bytes.NewReader(raw))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("X-Vault-Token", v.Root)
-	resp, err := v.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
+	if status >= http.StatusMultipleChoices {
+		return nil, fmt.Errorf("%s %s: %d: %s", method, path, status, answer)
 	}
 	var out struct {
 		Data map[string]any `json:"data"`
@@ -169,6 +178,26 @@ func (v *Vault) request(ctx context.Context, method, path string, body map[strin
 		err = json.Unmarshal(answer, &out)
 	}
 	return out.Data, err
+}
+
+// send sends a request with a token, and returns status and text of the answer.
+func (v *Vault) send(ctx context.Context, method, path, token string, body map[string]any) (int, []byte, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, v.Address+"/v1/"+path, bytes.NewReader(raw))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("X-Vault-Token", token)
+	resp, err := v.http.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
 }
 
 // readFile of the repository.

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+)
+
+// What a replica may take when nothing happens in a cluster of twenty tenants.
+const (
+	mostMemory = 64 << 20 // bytes
+	mostCPU    = 0.020    // cores
+)
+
+// idle is how long it is looked at.
+const idle = time.Minute
+
+// usage of a container, as its kubelet tells everybody who asks for metrics.
+type usage struct {
+	memory float64 // working set, bytes
+	cpu    float64 // seconds since the start
+	at     time.Time
+}
+
+// budget measures what the operator takes while nothing happens.
+func (w *world) budget(ctx context.Context) (string, error) {
+	if err := w.addTenants(ctx, clinics()...); err != nil {
+		return "", err
+	}
+	if err := w.employ(ctx, clinics()...); err != nil {
+		return "", err
+	}
+	pods, err := w.operatorPods(ctx)
+	if err != nil {
+		return "", err
+	}
+	// What the last change still causes is not idleness.
+	if err := pause(ctx, idle/2); err != nil {
+		return "", err
+	}
+	before := map[string]usage{}
+	for i := range pods {
+		if before[pods[i].Name], err = w.usage(ctx, pods[i].Spec.NodeName, pods[i].Name); err != nil {
+			return "", err
+		}
+	}
+	if err := pause(ctx, idle); err != nil {
+		return "", err
+	}
+	var memory, cpu float64
+	for i := range pods {
+		now, err := w.usage(ctx, pods[i].Spec.NodeName, pods[i].Name)
+		if err != nil {
+			return "", err
+		}
+		was := before[pods[i].Name]
+		cores := (now.cpu - was.cpu) / now.at.Sub(was.at).Seconds()
+		fmt.Printf("%s: %.1f MiB, %.1f millicores over %s\n", pods[i].Name, now.memory/(1<<20), cores*1000, short(now.at.Sub(was.at)))
+		memory, cpu = max(memory, now.memory), max(cpu, cores)
+	}
+	figures := fmt.Sprintf("tenants=%d memory=%.1fMiB cpu=%.1fm", len(clinics()), memory/(1<<20), cpu*1000)
+	if memory > mostMemory || cpu > mostCPU {
+		return figures, fmt.Errorf("%w: expected at most %d MiB and %.0f millicores", errTarget, mostMemory>>20, mostCPU*1000)
+	}
+	return figures, nil
+}
+
+// usage asks a node's kubelet.
+func (w *world) usage(ctx context.Context, nodeName, pod string) (usage, error) {
+	text, err := w.api.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes/" + nodeName + "/proxy/metrics/resource").DoRaw(ctx)
+	if err != nil {
+		return usage{}, err
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil {
+		return usage{}, err
+	}
+	var u usage
+	for name, to := range map[string]*float64{"container_memory_working_set_bytes": &u.memory, "container_cpu_usage_seconds_total": &u.cpu} {
+		m := find(families[name], map[string]string{"namespace": v1alpha1.OperatorNamespace, "pod": pod})
+		if m == nil {
+			return usage{}, fmt.Errorf("the kubelet of %s has no %s of pod %s", nodeName, name, pod)
+		}
+		*to = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		u.at = time.UnixMilli(m.GetTimestampMs())
+	}
+	return u, nil
+}
+
+// find the series with these labels.
+func find(family *dto.MetricFamily, labels map[string]string) *dto.Metric {
+	for _, m := range family.GetMetric() {
+		matching := 0
+		for _, l := range m.GetLabel() {
+			if labels[l.GetName()] == l.GetValue() {
+				matching++
+			}
+		}
+		if matching == len(labels) {
+			return m
+		}
+	}
+	return nil
+}
+
+// pause lets time go by, which is what idleness is measured over.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
+)
+
+// restart kills kubelet and container runtime of the application's node, and starts them again.
+func (w *world) restart(ctx context.Context) (string, error) {
+	tenants := clinics()[:5]
+	if err := errors.Join(w.addTenants(ctx, tenants...), w.employ(ctx, tenants...)); err != nil {
+		return "", err
+	}
+	application, err := w.appPod(ctx)
+	if err != nil {
+		return "", err
+	}
+	all := append([]string{acmeApp}, tenants...)
+	before, err := w.lives(ctx, all...)
+	if err != nil {
+		return "", err
+	}
+	n := w.nodes[1]
+	var back time.Duration
+	figures, err := w.besieged(ctx, tenants, func(ctx context.Context) (err error) {
+		if err := errors.Join(n.StopComponent(node.Kubelet), n.StopComponent(node.Containerd)); err != nil {
+			return err
+		}
+		fmt.Printf("killed kubelet and containerd of %s\n", n.Name)
+		if err := errors.Join(pause(ctx, linger), w.kept(ctx, application.Status.PodIP)); err != nil {
+			return fmt.Errorf("with both gone: %w", err)
+		}
+		if back, err = revive(ctx, n); err != nil {
+			return err
+		}
+		return errors.Join(pause(ctx, linger), w.kept(ctx, application.Status.PodIP))
+	})
+	figures = fmt.Sprintf("ready_again_after=%.1fs containers=%d %s", back.Seconds(), len(before), figures)
+	if err != nil {
+		return figures, err
+	}
+	now, err := w.lives(ctx, all...)
+	if err != nil {
+		return figures, err
+	}
+	gone := ended(before, now)
+	figures += fmt.Sprintf(" restarted=%d", len(gone))
+	if len(gone) > 0 {
+		return figures, fmt.Errorf("containers were restarted: %s", strings.Join(gone, ", "))
+	}
+	return figures, w.awaitTenants(ctx, tenants...)
+}
+
+// revive starts container runtime and kubelet again, and returns how long the node took to be Ready.
+func revive(ctx context.Context, n *node.Node) (time.Duration, error) {
+	began := time.Now()
+	for _, name := range []string{node.Containerd, node.Kubelet} {
+		if err := n.StartComponent(ctx, name); err != nil {
+			return 0, err
+		}
+	}
+	err := n.AwaitReady(ctx, began)
+	return time.Since(began), err
+}
