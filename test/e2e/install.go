@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -119,8 +120,8 @@ func peers(address string) []any {
 func (w *world) valuesFile() string { return filepath.Join(w.Dir, "operator.yaml") }
 
 // helm is the command line that brings a version of the operator.
-func (w *world) helm(verb string, r release) string {
-	return fmt.Sprintf("helm %s hipaa %s -n hipaa-system -f %s | sed '/^NOTES:/,$d'", verb, r.Chart, w.valuesFile())
+func (w *world) helm(verb string, r release, flags ...string) string {
+	return fmt.Sprintf("helm %s hipaa %s -n hipaa-system -f %s %s | sed '/^NOTES:/,$d'", verb, r.Chart, w.valuesFile(), strings.Join(flags, " "))
 }
 
 // readyAfter is how long after the start of its container a pod was Ready. Both times are whole seconds.

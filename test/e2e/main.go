@@ -92,7 +92,7 @@ func (o options) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, o.leave(trace, err != nil)) }()
+	defer func() { err = errors.Join(err, o.leave(trace, err != nil && ctx.Err() == nil)) }()
 	if err := o.build(ctx); err != nil {
 		return err
 	}
@@ -104,7 +104,9 @@ func (o options) run(ctx context.Context) (err error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return err
 	}
-	if err := node.Enter(ctx, inside, file); err != nil {
+	if err := node.Enter(ctx, inside, file); ctx.Err() != nil {
+		return ctx.Err()
+	} else if err != nil {
 		return fmt.Errorf("not every story held: %w", err)
 	}
 	return nil

@@ -39,8 +39,11 @@ func (n *Node) podNet() string { return fmt.Sprintf("%s.%d.0/24", prefix, n.Numb
 
 // inside is the beginning of a command line that is run in the node's network.
 func (n *Node) inside(args ...string) []string {
-	return append([]string{"nsenter", "--net=/run/netns/" + n.Name}, args...)
+	return append([]string{"nsenter", "--net=" + n.Namespace()}, args...)
 }
+
+// Namespace is the path of its network namespace.
+func (n *Node) Namespace() string { return "/run/netns/" + n.Name }
 
 // addNetwork plugs the node in, and routes its pods to it. Packets that cross the bridge of its pods are shown to iptables, as
 // kube-proxy and everything that enforces policies want it.

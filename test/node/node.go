@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -168,6 +170,32 @@ func (n *Node) Kill(pod *corev1.Pod) error {
 		}
 	}
 	return nil
+}
+
+// Connects opens a TCP connection from the network of a pod, and says whether it came about.
+func (n *Node) Connects(ctx context.Context, pod *corev1.Pod, address string) (bool, error) {
+	if len(pod.Status.ContainerStatuses) == 0 {
+		return false, fmt.Errorf("pod %s has no container", pod.Name)
+	}
+	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
+	pids, err := n.pids(id)
+	if err != nil || len(pids) == 0 {
+		return false, errors.Join(err, fmt.Errorf("pod %s does not run", pod.Name))
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, err
+	}
+	// The shell opens the connection when it opens the file.
+	command := exec.CommandContext(ctx, "nsenter", "--target", strconv.Itoa(pids[0]), "--net", "timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/"+host+"/"+port)
+	if err := command.Run(); err != nil {
+		var ended *exec.ExitError
+		if errors.As(err, &ended) && (ended.ExitCode() == 1 || ended.ExitCode() == 124) {
+			return false, nil // refused, or nothing came back
+		}
+		return false, fmt.Errorf("connecting from pod %s to %s: %w", pod.Name, address, err)
+	}
+	return true, nil
 }
 
 // pids of a container, by the cgroup that carries its name.

@@ -55,7 +55,7 @@ func MakeDir(ctx context.Context) (string, error) {
 		if !abandoned(dir) {
 			continue
 		}
-		if err := (&Trace{dir: dir}).Remove(ctx); err != nil {
+		if err := remembered(dir).Remove(ctx); err != nil {
 			return "", fmt.Errorf("removing what an earlier run left: %w", err)
 		}
 	}
@@ -81,6 +81,18 @@ func abandoned(dir string) bool {
 	return !running
 }
 
+// machineFile is where a Trace remembers the machine's settings, for a later run to put them back.
+const machineFile = "machine.json"
+
+// remembered is the Trace of a run that was killed.
+func remembered(dir string) *Trace {
+	t := &Trace{dir: dir}
+	if text, err := os.ReadFile(filepath.Join(dir, machineFile)); err == nil {
+		_ = json.Unmarshal(text, &t.settings) // without them there is still the rest to remove
+	}
+	return t
+}
+
 // Trace is what a sandbox leaves behind outside its namespaces, and how the machine was before.
 type Trace struct {
 	dir      string
@@ -104,8 +116,11 @@ func NewTrace(dir string) (*Trace, error) {
 	if t.mounts, err = mounts(); err != nil {
 		return nil, err
 	}
-	t.devices, err = devices()
-	return t, err
+	if t.devices, err = devices(); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(t.settings)
+	return t, errors.Join(err, os.WriteFile(filepath.Join(dir, machineFile), text, 0o600))
 }
 
 // KeepFiles has Remove leave the files, for somebody to read.

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +54,21 @@ func TestTraceFindsWhatIsLeft(t *testing.T) {
 // ours are the lines about a directory: others may mount and plug in what they like meanwhile.
 func ours(left []string, dir string) []string {
 	return slices.DeleteFunc(left, func(line string) bool { return !strings.Contains(line, dir) })
+}
+
+// What a killed run would have put back is put back by the next one.
+func TestTraceIsRemembered(t *testing.T) {
+	dir := t.TempDir()
+	trace, err := NewTrace(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(trace.settings) == 0 || !maps.EqualFunc(remembered(dir).settings, trace.settings, bytes.Equal) {
+		t.Errorf("expected the settings %q, found %q", trace.settings, remembered(dir).settings)
+	}
+	if remembered(t.TempDir()).settings != nil {
+		t.Error("expected no settings where none were remembered")
+	}
 }
 
 func TestTraceTellsWhatWasThereBefore(t *testing.T) {
