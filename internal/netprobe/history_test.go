@@ -1,0 +1,173 @@
+package netprobe
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// Outcomes of runs.
+var (
+	enforcedAB = Outcome{Result: Enforced, From: "a", To: "b"}
+	enforcedBA = Outcome{Result: Enforced, From: "b", To: "a"}
+	openAB     = Outcome{Result: NotEnforced, Directions: []Kind{Ingress, Egress}, From: "a", To: "b"}
+	ingressAA  = Outcome{Result: NotEnforced, Directions: []Kind{Ingress}, From: "a", To: "a"}
+	unclear    = Outcome{Result: Inconclusive, Why: "no image"}
+)
+
+// TestHistory: what is said after each run, and how soon the next one comes.
+func TestHistory(t *testing.T) {
+	type step struct {
+		after time.Duration
+		o     Outcome
+		says  string // part of the message
+		next  time.Duration
+	}
+	const hour = time.Hour
+	for name, steps := range map[string][]step{
+		"nodes and time of the first run": {
+			{0, enforcedAB, "enforces them: a connection that policies allow went through, those they forbid did not (seen first at 2026-11-22T12:00:00Z, from node a to node b)", hour},
+			{hour, enforcedBA, "(seen first at 2026-11-22T12:00:00Z, from node a to node b)", hour},
+			{hour, enforcedBA, "(seen first at 2026-11-22T12:00:00Z, from node a to node b)", hour},
+		},
+		"bad news counts at once, good news after it when it is confirmed": {
+			{0, enforcedAB, "enforces them", hour},
+			{hour, openAB, "does not enforce them: a connection they forbid at ingress and at egress went through (seen first at 2026-11-22T13:00:00Z, from node a to node b)", hour / 10},
+			{hour / 10, enforcedAB, "does not enforce them", hour / 10},
+			{hour / 10, openAB, "seen first at 2026-11-22T13:00:00Z", hour / 10},
+			{hour / 10, enforcedAB, "does not enforce them", hour / 10},
+			{hour / 10, unclear, "does not enforce them", hour / 10},
+			{hour / 10, enforcedAB, "does not enforce them", hour / 10},
+			{hour / 10, enforcedAB, "enforces them: a connection that policies allow went through, those they forbid did not (seen first at 2026-11-22T13:36:00Z", hour},
+		},
+		"another direction is another answer": {
+			{0, openAB, "at ingress and at egress", hour / 10},
+			{hour / 10, ingressAA, "at ingress went through (seen first at 2026-11-22T12:06:00Z, on node a)", hour / 10},
+		},
+		"what could not be told changes nothing, for a while": {
+			{0, unclear, "is not known: no image", hour / 10},
+			{hour / 10, enforcedAB, "seen first at 2026-11-22T12:06:00Z", hour},
+			{2 * hour, unclear, "seen first at 2026-11-22T12:06:00Z", hour / 10},
+			{hour / 2, unclear, "is not known: no image", hour / 10},
+			{hour / 10, enforcedAB, "seen first at 2026-11-22T14:42:00Z", hour},
+		},
+		"an answer that had ceased to count is a new one": {
+			{0, enforcedAB, "seen first at 2026-11-22T12:00:00Z", hour},
+			{3 * hour, enforcedAB, "seen first at 2026-11-22T15:00:00Z", hour},
+		},
+		"good news need not be confirmed when the bad is too old": {
+			{0, openAB, "does not enforce", hour / 10},
+			{3 * hour, enforcedAB, "enforces them", hour},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, now := History{Interval: hour}, noon
+			for i, s := range steps {
+				now = now.Add(s.after)
+				verdict, next := h.Take(s.o, now)
+				if !strings.Contains(verdict.Message, s.says) || next != s.next {
+					t.Errorf("step %d: it says %q and comes again in %s, want %q and %s", i, verdict.Message, next, s.says, s.next)
+				}
+				state := StateUnknown
+				switch {
+				case strings.Contains(verdict.Message, "enforces them:"):
+					state = StateEnforced
+				case strings.Contains(verdict.Message, "does not enforce"):
+					state = StateNotEnforced
+				}
+				if verdict.State != state {
+					t.Errorf("step %d: state %s, and it says %q", i, verdict.State, verdict.Message)
+				}
+			}
+		})
+	}
+}
+
+// TestAnAnswerOutlivesTheProcess: the next one says the same, and asks when the first would have.
+func TestAnAnswerOutlivesTheProcess(t *testing.T) {
+	for _, o := range []Outcome{enforcedAB, openAB, ingressAA} {
+		h := History{Interval: time.Hour}
+		said, _ := h.Take(o, noon.Add(123*time.Millisecond))
+		h.Take(o, noon.Add(30*time.Minute))
+		record, ok := ReadRecord(h.Data(unclear, noon.Add(40*time.Minute)))
+		if !ok {
+			t.Fatalf("%+v cannot be read", h.Data(unclear, noon))
+		}
+		next := History{Interval: time.Hour}
+		if wait := next.Recall(record, noon.Add(45*time.Minute)); wait != 45*time.Minute {
+			t.Errorf("it waits for %s, want 45m", wait)
+		}
+		if next.Stands == nil || next.Stands.Verdict() != said {
+			t.Errorf("it says %+v, want %+v", next.Stands, said)
+		}
+		if again, _ := next.Take(o, noon.Add(90*time.Minute)); again != said {
+			t.Errorf("after a run it says %q, want %q", again.Message, said.Message)
+		}
+	}
+}
+
+// TestAnOldAnswerIsNotRecalled, nor one from the future.
+func TestAnOldAnswerIsNotRecalled(t *testing.T) {
+	for name, c := range map[string]struct {
+		interval, age time.Duration
+		counts        bool
+		wait          time.Duration
+	}{
+		"fresh":                    {time.Hour, 0, true, time.Hour},
+		"due":                      {time.Hour, time.Hour, true, 0},
+		"overdue":                  {time.Hour, 149 * time.Minute, true, 0},
+		"too old":                  {time.Hour, 150 * time.Minute, false, 0},
+		"of a clock that is ahead": {time.Hour, -30 * time.Second, true, time.Hour},
+		"of the future":            {time.Hour, -time.Minute, false, 0},
+		"of a busy probe":          {10 * time.Second, 4 * time.Minute, true, 0},
+		"of a busy probe, too old": {10 * time.Second, 5 * time.Minute, false, 0},
+	} {
+		h := History{Interval: c.interval}
+		record := Record{Result: Enforced, Since: noon.Add(-24 * time.Hour), At: noon.Add(-c.age)}
+		if wait := h.Recall(record, noon); wait != c.wait || (h.Stands != nil) != c.counts {
+			t.Errorf("%s: it counts: %t, wait %s; want %t, %s", name, h.Stands != nil, wait, c.counts, c.wait)
+		}
+	}
+}
+
+// TestRecordsAreReadStrictly: what somebody wrote by hand, or another version, is no answer.
+func TestRecordsAreReadStrictly(t *testing.T) {
+	h := History{Interval: time.Hour}
+	h.Take(openAB, noon)
+	good := h.Data(openAB, noon)
+	if _, ok := ReadRecord(good); !ok {
+		t.Fatalf("%v is not read", good)
+	}
+	for name, edit := range map[string]map[string]string{
+		"no result": {keyResult: ""}, "unknown result": {keyResult: "fine"}, "an inconclusive one": {keyResult: string(Inconclusive)},
+		"directions of a good one": {keyResult: string(Enforced)}, "no directions of a bad one": {keyDirections: ""},
+		"unknown direction": {keyDirections: "allowed"}, "no time": {keyAt: ""}, "no first time": {keySince: "yesterday"},
+		"first after last": {keySince: "2026-11-22T13:00:00Z"},
+	} {
+		data := maps.Clone(good)
+		maps.Copy(data, edit)
+		if r, ok := ReadRecord(data); ok {
+			t.Errorf("%s: read as %+v", name, r)
+		}
+	}
+	if _, ok := ReadRecord(nil); ok {
+		t.Error("nothing is read as something")
+	}
+}
+
+// TestData holds for people what the last run said, and not too much of it.
+func TestData(t *testing.T) {
+	h := History{Interval: time.Hour}
+	got := h.Data(Outcome{Result: Inconclusive, To: "b", Why: "w", Detail: strings.Repeat("ä", maxDetail)}, noon)
+	want := map[string]string{
+		"lastRun": "2026-11-22T12:00:00Z", "lastOutcome": "inconclusive, the target on node b", "lastWhy": "w", "lastDetail": strings.Repeat("ä", maxDetail/2),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
