@@ -26,7 +26,7 @@ IMAGEFLAGS ?=
 # What `make generate` writes, and nobody edits.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd docs/api-reference.md \
 	charts/hipaa-tenant-operator/templates/crds.yaml charts/hipaa-tenant-operator/templates/rbac.yaml \
-	charts/hipaa-tenant-operator/templates/shred.yaml charts/hipaa-tenant/values.schema.json \
+	charts/hipaa-tenant-operator/templates/shred.yaml charts/hipaa-tenant-operator/templates/network-probe.yaml charts/hipaa-tenant/values.schema.json \
 	charts/hipaa-tenant-operator/templates/monitoring.yaml charts/hipaa-tenant-operator/files \
 	charts/hipaa-tenant/presets charts/hipaa-tenant/README.md charts/hipaa-tenant-operator/README.md
 

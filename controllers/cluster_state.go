@@ -11,17 +11,19 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/extension"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
 )
 
 // ClusterState is what holds for every tenant at once: which admission policies are not as shipped, which regions have
-// nodes, how storage classes encrypt, how API servers store Secrets, and which optional APIs are served. Small controllers keep it; every tenant is
-// reconciled when it changes.
+// nodes, how storage classes encrypt, how API servers store Secrets, whether the network plug-in enforces policies, and which optional APIs are
+// served. Small controllers keep it; every tenant is reconciled when it changes.
 type ClusterState struct {
 	mu       sync.RWMutex
 	problems []string
 	nodes    *compile.Survey
 	classes  map[string]compile.StorageClass
 	atRest   *atrest.Verdict
+	network  *netprobe.Verdict
 	apis     map[string]extension.API
 	changed  chan event.GenericEvent
 }
@@ -127,11 +129,30 @@ func (s *ClusterState) AtRest() *atrest.Verdict {
 	return s.atRest
 }
 
-// setStorage says whether the verdict is another one than before.
+// setAtRest says whether the verdict is another one than before.
 func (s *ClusterState) setAtRest(verdict atrest.Verdict) (changed bool) {
 	s.mu.Lock()
 	changed = s.atRest == nil || *s.atRest != verdict
 	s.atRest = &verdict
+	s.mu.Unlock()
+	if changed {
+		s.announce()
+	}
+	return changed
+}
+
+// Network is whether the network plug-in enforces policies; nil before anything was said of it. Nobody changes what it returns.
+func (s *ClusterState) Network() *netprobe.Verdict {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.network
+}
+
+// setNetwork says whether the verdict is another one than before.
+func (s *ClusterState) setNetwork(verdict netprobe.Verdict) (changed bool) {
+	s.mu.Lock()
+	changed = s.network == nil || *s.network != verdict
+	s.network = &verdict
 	s.mu.Unlock()
 	if changed {
 		s.announce()

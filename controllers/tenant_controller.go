@@ -57,6 +57,8 @@ type TenantReconciler struct {
 	ClusterUID string
 	// OperatorNamespace holds tombstones and may not belong to a tenant.
 	OperatorNamespace string
+	// ProbeNamespace may not belong to a tenant either.
+	ProbeNamespace string
 	// Concurrency is the number of tenants reconciled side by side.
 	Concurrency int
 
@@ -172,7 +174,7 @@ func (r *TenantReconciler) decide(ctx context.Context, t *v1alpha1.HIPAATenant, 
 	}
 	d.inputs = status.Inputs{
 		Tenant: t, Plan: d.plan, Live: facts.Namespaces, Keys: d.keys.status,
-		AdmissionProblems: r.State.Admission(), Inventory: d.plan.Refs(), Now: r.Clock.Now(),
+		AdmissionProblems: r.State.Admission(), Network: r.State.Network(), Inventory: d.plan.Refs(), Now: r.Clock.Now(),
 	}
 	return d, nil
 }

@@ -30,6 +30,7 @@ func (r *TenantReconciler) readFacts(ctx context.Context, t *v1alpha1.HIPAATenan
 		AtRest:            r.State.AtRest(),
 		Extensions:        r.State.Extensions(),
 		OperatorNamespace: r.OperatorNamespace,
+		ProbeNamespace:    r.ProbeNamespace,
 		Now:               r.Clock.Now(),
 	}
 	agreements := client.Reader(r.Client)

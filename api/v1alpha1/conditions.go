@@ -9,8 +9,9 @@ package v1alpha1
 //	├── AdmissionEnforced   the API server holds every admission policy exactly as shipped
 //	├── PlacementEnforced   the region facts are written, the placement policies stand, and neither pods nor volumes are
 //	│                       found outside the tenant's regions
-//	├── NetworkIsolated     the network policies stand (Unknown, reason PolicyWritten, until a probe has run: the
-//	│                       one Unknown that does not hold Ready back, because the operator did all it can)
+//	├── NetworkIsolated     the network policies stand, and the network plug-in was seen to enforce them (Unknown, reason
+//	│                       PolicyWritten, where that was not probed or could not be told: the one Unknown that does not
+//	│                       hold Ready back, because the operator did all it can)
 //	├── EncryptionReady     every data key is wrapped and bound to its namespace, and every API server was seen to encrypt
 //	│                       Secrets in etcd (what is not so there, or not known, does not hold Ready back: the data keys
 //	│                       are wrapped all the same, and no operator configures API servers)
@@ -100,8 +101,12 @@ const (
 	ReasonNoPHI = "NoPHI"
 	// ReasonPoliciesMissing: an admission policy or binding is absent, altered or not accepted.
 	ReasonPoliciesMissing = "PoliciesMissing"
-	// ReasonPolicyWritten: the network policies stand; whether the network plug-in enforces them was not probed.
+	// ReasonPolicyWritten: the network policies stand; whether the network plug-in enforces them was not probed, or could not be told.
 	ReasonPolicyWritten = "PolicyWritten"
+	// ReasonVerified: the network policies stand, and the network plug-in was seen to enforce policies.
+	ReasonVerified = "Verified"
+	// ReasonPluginDoesNotEnforce: the network policies stand, and the network plug-in was seen to ignore policies.
+	ReasonPluginDoesNotEnforce = "PluginDoesNotEnforce"
 	// ReasonNetworkPolicyTooWide: a network policy of somebody else opens more than the tenant may.
 	ReasonNetworkPolicyTooWide = "NetworkPolicyTooWide"
 	// ReasonExtensionRefused: an object that closes gateways or the mesh was refused by the API server.

@@ -6,6 +6,8 @@ const (
 	OperatorName = "hipaa-tenant-operator"
 	// OperatorNamespace is where the operator is installed unless told otherwise.
 	OperatorNamespace = "hipaa-system"
+	// ProbeNamespaceSuffix and the operator's namespace are the namespace of the network probe's pods unless told otherwise.
+	ProbeNamespaceSuffix = "-probe"
 	// DefaultProfile is the HIPAAProfile a tenant uses when spec.profile is empty.
 	DefaultProfile = "default"
 	// DefaultDataKey is the data key a tenant has when spec.encryption.dataKeys is empty.
@@ -125,6 +127,16 @@ const (
 // SecretCanary is the Secret of the operator's namespace that is written to see how API servers store Secrets. Its content
 // is random and guards nothing.
 const SecretCanary = "hipaa-encryption-canary"
+
+// Names in the namespace of the network probe, where no tenant is.
+const (
+	// ConfigMapNetworkProbe remembers what the probe found, from one leader to the next.
+	ConfigMapNetworkProbe = "hipaa-network-probe"
+	// AccountNetworkProbe is whom the probe's pods run as: nobody gives it any right.
+	AccountNetworkProbe = "hipaa-network-probe"
+	// LabelNetworkProbe says which end of the probe a pod is, and marks what belongs to it.
+	LabelNetworkProbe = Group + "/network-probe"
+)
 
 // KeysetKey is the key inside Secret hipaa-keyset that holds the document described in docs/keyset.md.
 const KeysetKey = "keyset.json"

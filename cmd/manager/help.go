@@ -17,6 +17,7 @@ type group struct {
 const helpHead = `The operator of HIPAA tenants. It runs in a cluster, as its service account, or with a kubeconfig outside of one.
 
 Usage: manager [flags]
+       manager probe listen|connect     the two ends of the network probe, see manager probe --help
 `
 
 const helpTail = `

@@ -21,6 +21,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/audit"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/buildinfo"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe/wire"
 )
 
 func main() {
@@ -34,6 +35,9 @@ func main() {
 const gcPercent = 50
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "probe" {
+		return wire.Run(ctx, args[1:], os.Stderr)
+	}
 	o, err := parse(args)
 	if err != nil || o.done {
 		return err
@@ -114,6 +118,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		Clock:             clock.RealClock{},
 		ClusterUID:        start.clusterUID,
 		OperatorNamespace: o.namespace,
+		ProbeNamespace:    o.probe.namespace,
 		Concurrency:       o.concurrency,
 	}
 	policies := &controllers.AdmissionReconciler{
@@ -136,8 +141,14 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 			return err
 		}
 	}
-	return mgr.Add(&controllers.AtRestWatch{
+	if err := mgr.Add(&controllers.AtRestWatch{
 		Probe: &controllers.AtRestProbe{Config: mgr.GetConfig(), Namespace: o.namespace}, State: state, Interval: o.atRest,
 		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
+	}); err != nil {
+		return err
+	}
+	return mgr.Add(&controllers.NetworkWatch{
+		Probe: &controllers.NetworkProbe{API: start.watches, Namespace: o.probe.namespace, Image: o.probe.image}, State: state, Interval: o.probe.interval,
+		Namespace: o.namespace, Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
 	})
 }

@@ -33,6 +33,7 @@ type options struct {
 	admission   string
 	concurrency int
 	atRest      time.Duration
+	probe       probeOptions
 	vault       vault.Config
 	vaultRole   string
 	vaultMount  string
@@ -40,6 +41,13 @@ type options struct {
 	gcp         gcpkms.Config
 	log         zap.Options
 	version     bool
+}
+
+// probeOptions are those of the network probe.
+type probeOptions struct {
+	interval  time.Duration
+	namespace string
+	image     string
 }
 
 func parse(args []string) (options, error) {
@@ -65,6 +73,7 @@ func parse(args []string) (options, error) {
 func (o *options) flags(f *flag.FlagSet) []group {
 	groups := []group{
 		{title: "General", define: o.generalFlags},
+		{title: "Network probe", define: o.probeFlags},
 		{title: "Encryption of data keys", define: o.keyFlags},
 		{title: "Logging", define: o.logFlags},
 	}
@@ -93,6 +102,14 @@ func (o *options) generalFlags(f *flag.FlagSet) {
 	f.DurationVar(&o.atRest, "encryption-probe-interval", 10*time.Minute,
 		"`duration` between looks at how API servers store Secrets, at least 1s; 0 turns them off, and every tenant says that it is not known")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
+}
+
+func (o *options) probeFlags(f *flag.FlagSet) {
+	f.DurationVar(&o.probe.interval, "network-probe-interval", 0,
+		"`duration` between runs of the probe that finds out whether the network plug-in enforces policies, at least 10s; 0 turns it off, and every tenant says that it was not probed")
+	f.StringVar(&o.probe.image, "network-probe-image", "", "`image` of the probe's two pods: the operator's own. Required where the interval is not 0")
+	f.StringVar(&o.probe.namespace, "network-probe-namespace", "",
+		"`name` of the namespace the probe's pods run in; no tenant may have it (default the operator's namespace and -probe)")
 }
 
 func (o *options) keyFlags(f *flag.FlagSet) {
@@ -124,6 +141,20 @@ func (o *options) check(rest []string) error {
 	}
 	if o.vaultRole != "" {
 		o.vault.Kubernetes = &vault.KubernetesAuth{Role: o.vaultRole, Mount: o.vaultMount}
+	}
+	return o.probe.check(o.namespace)
+}
+
+// check takes the namespace of the operator, which that of the probe is named after.
+func (o *probeOptions) check(operator string) error {
+	o.namespace = cmp.Or(o.namespace, operator+v1alpha1.ProbeNamespaceSuffix)
+	switch {
+	case o.interval != 0 && o.interval < 10*time.Second:
+		return fmt.Errorf("--network-probe-interval must be 0, or 10s or more, found %s", o.interval)
+	case o.interval != 0 && o.image == "":
+		return errors.New("--network-probe-image must name the operator's image where --network-probe-interval is not 0, found \"\"")
+	case o.namespace == operator:
+		return fmt.Errorf("--network-probe-namespace must not be the operator's own: who may make pods there may read its Secrets, found %q", o.namespace)
 	}
 	return nil
 }

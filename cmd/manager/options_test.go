@@ -30,7 +30,16 @@ func TestParse(t *testing.T) {
 		"too many workers": {[]string{"--concurrency=999"}, "found 999", nil},
 		"no probe":         {[]string{"--encryption-probe-interval=0"}, "", func(o options) bool { return o.atRest == 0 }},
 		"a busy probe":     {[]string{"--encryption-probe-interval=1ms"}, "--encryption-probe-interval must be 0, or 1s or more, found 1ms", nil},
-		"two vault logins": {[]string{"--vault-token-file=t", "--vault-kubernetes-role=r"}, "exclude each other", nil},
+		"probe off":        {nil, "", func(o options) bool { return o.probe == probeOptions{namespace: "hipaa-system-probe"} }},
+		"probe": {[]string{"--network-probe-interval=10s", "--network-probe-image=i", "--namespace=n"}, "", func(o options) bool {
+			return o.probe == probeOptions{interval: 10 * time.Second, namespace: "n-probe", image: "i"}
+		}},
+		"probe elsewhere":     {[]string{"--network-probe-namespace=p"}, "", func(o options) bool { return o.probe.namespace == "p" }},
+		"too busy a probe":    {[]string{"--network-probe-interval=9s", "--network-probe-image=i"}, "--network-probe-interval must be 0, or 10s or more, found 9s", nil},
+		"a negative probe":    {[]string{"--network-probe-interval=-1h", "--network-probe-image=i"}, "found -1h0m0s", nil},
+		"no image":            {[]string{"--network-probe-interval=1h"}, "--network-probe-image must name the operator's image", nil},
+		"probe among Secrets": {[]string{"--network-probe-namespace=hipaa-system"}, "--network-probe-namespace must not be the operator's own", nil},
+		"two vault logins":    {[]string{"--vault-token-file=t", "--vault-kubernetes-role=r"}, "exclude each other", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("POD_NAMESPACE", "")

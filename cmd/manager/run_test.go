@@ -69,6 +69,17 @@ func TestQuestionsAreAnswered(t *testing.T) {
 	}
 }
 
+// TestTheProbeNeedsNoCluster: its two ends are this program, too.
+func TestTheProbeNeedsNoCluster(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/there/is/none")
+	if _, text, err := printed(t, "probe", "--help"); err != nil || !strings.Contains(text, "manager probe listen --run ID") {
+		t.Errorf("error %v, prints %q", err, text)
+	}
+	if _, _, err := printed(t, "probe", "serve"); err == nil || !strings.Contains(err.Error(), `expected listen or connect, found "serve"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestBadValuesAreNamed: every refusal names the flag and what was found.
 func TestBadValuesAreNamed(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/there/is/none")

@@ -57,6 +57,7 @@ func generate(root string) ([]file, error) {
 		{"charts/hipaa-tenant-operator/templates/crds.yaml", definitions},
 		{"charts/hipaa-tenant-operator/templates/rbac.yaml", permissions},
 		{"charts/hipaa-tenant-operator/templates/shred.yaml", shredding},
+		{"charts/hipaa-tenant-operator/templates/network-probe.yaml", probing},
 		{"charts/hipaa-tenant-operator/templates/monitoring.yaml", monitoring},
 		{"charts/hipaa-tenant-operator/" + dashboardFile, dashboard},
 		{"charts/hipaa-tenant/values.schema.json", tenantSchema},

@@ -53,6 +53,8 @@ type Facts struct {
 	SharedNamespaces []string
 	// OperatorNamespace may not belong to a tenant.
 	OperatorNamespace string
+	// ProbeNamespace, where the network probe's pods run, may not either: the operator makes pods there.
+	ProbeNamespace string
 	// Now is the time agreements and grants are judged by.
 	Now time.Time
 }

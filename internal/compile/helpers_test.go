@@ -24,7 +24,7 @@ func factsFor(profile *v1alpha1.HIPAAProfile, associates ...*v1alpha1.BusinessAs
 	f := Facts{
 		Profile: profile, Associates: map[string]*v1alpha1.BusinessAssociate{}, Namespaces: map[string]Namespace{},
 		Keysets: map[string]Keyset{"acme": {Document: []byte("{}")}}, AdmissionEnforced: true,
-		OperatorNamespace: v1alpha1.OperatorNamespace, Now: noon,
+		OperatorNamespace: v1alpha1.OperatorNamespace, ProbeNamespace: v1alpha1.OperatorNamespace + v1alpha1.ProbeNamespaceSuffix, Now: noon,
 	}
 	for _, a := range associates {
 		f.Associates[a.Name] = a

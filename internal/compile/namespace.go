@@ -58,7 +58,7 @@ func (r *resolved) checkPosing(name string, f Facts, p *Plan) {
 }
 
 func (r *resolved) reserved(f Facts) []string {
-	names := append([]string{f.OperatorNamespace}, f.SharedNamespaces...)
+	names := append([]string{f.OperatorNamespace, f.ProbeNamespace}, f.SharedNamespaces...)
 	if r.profile != nil {
 		names = append(names, SharedNamespaces(r.profile)...)
 	}

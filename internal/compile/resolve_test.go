@@ -219,7 +219,7 @@ func TestSharedNamespacesBelongToNobody(t *testing.T) {
 	f := factsFor(profile)
 	f.SharedNamespaces = []string{"edge-of-another"}
 	for name, reserved := range map[string]bool{
-		v1alpha1.OperatorNamespace: true, "resolvers": true, "edge": true, "edge-of-another": true, "acme": false,
+		v1alpha1.OperatorNamespace: true, v1alpha1.OperatorNamespace + v1alpha1.ProbeNamespaceSuffix: true, "resolvers": true, "edge": true, "edge-of-another": true, "acme": false,
 	} {
 		asking := fixture.Tenant("acme", func(h *v1alpha1.HIPAATenant) {
 			h.Spec.Namespaces = []v1alpha1.TenantNamespace{{Name: v1alpha1.Name(name), Adopt: true}}

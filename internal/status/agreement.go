@@ -51,6 +51,9 @@ func mandatoryMissing(in Inputs) string {
 	if f, found := finding(in.Plan, compile.CodeNetworkPolicyTooWide); found {
 		return fmt.Sprintf("spec.ipAllowlist is not what limits the network, %s: %s", f.Path, f.Message)
 	}
+	if probed(in).Reason == v1alpha1.ReasonPluginDoesNotEnforce {
+		return "spec.ipAllowlist is not what limits the network: the network plug-in does not enforce network policies"
+	}
 	if c, failed := failure(in, v1alpha1.ConditionBAAInForce, "NetworkPolicy.networking.k8s.io"); failed {
 		return "network policies could not be written: " + c.Message
 	}

@@ -98,30 +98,6 @@ func placedAsBefore(in Inputs) metav1.Condition {
 	return condition(kind, unknown, v1alpha1.ReasonProgressing, "nothing is found outside the regions any more; new pods are placed as they were before")
 }
 
-func networkIsolated(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
-	const kind = v1alpha1.ConditionNetworkIsolated
-	if c, failed := failure(in, kind, "NetworkPolicy.networking.k8s.io"); failed {
-		return c
-	}
-	if f, found := finding(in.Plan, compile.CodeNetworkPolicyTooWide); found {
-		return condition(kind, no, v1alpha1.ReasonNetworkPolicyTooWide, f.Path+": "+f.Message)
-	}
-	if !in.honoured() && !narrowedAgain(in) {
-		return kept(in, kind)
-	}
-	if f, found := finding(in.Plan, compile.CodeExtensionRefused); found {
-		return condition(kind, no, v1alpha1.ReasonExtensionRefused, f.Path+": "+f.Message)
-	}
-	return condition(kind, unknown, v1alpha1.ReasonPolicyWritten,
-		"the network policies stand; whether the network plug-in enforces them has not been probed")
-}
-
-// narrowedAgain says that the spec cannot be honoured, and that the tenant's own policies no longer open too much, as they did.
-func narrowedAgain(in Inputs) bool {
-	was := meta.FindStatusCondition(in.Tenant.Status.Conditions, v1alpha1.ConditionNetworkIsolated)
-	return was != nil && was.Reason == v1alpha1.ReasonNetworkPolicyTooWide && in.Plan.Narrows() && in.Applied.clean()
-}
-
 func accessBound(in Inputs, _ v1alpha1.HIPAATenantStatus) metav1.Condition {
 	c := standing(in, v1alpha1.ConditionAccessBound, "RoleBinding.rbac.authorization.k8s.io", "the role bindings stand")
 	if f, found := finding(in.Plan, compile.CodeAccessTooWide); found && c.Status == yes {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/compile"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
 )
 
 // Inputs is what one reconcile knows at its end.
@@ -28,6 +29,8 @@ type Inputs struct {
 	Keys Keys
 	// AdmissionProblems are the admission policies that are not as shipped; empty when all stand.
 	AdmissionProblems []string
+	// Network is whether the network plug-in enforces policies; nil before anything was said of it.
+	Network *netprobe.Verdict
 	// Applied is what was written; nil when the plan was not applied.
 	Applied *Applied
 	// Inventory to remember.
@@ -107,7 +110,7 @@ func Remember(t *v1alpha1.HIPAATenant, inventory []v1alpha1.ObjectRef, now time.
 }
 
 // Suspend is the status of a tenant that is not reconciled: what was enforced stays, and nothing vouches for it. An agreement
-// that was in force may end meanwhile, and nobody would see.
+// that was in force may end meanwhile, or a network policy go, and nobody would see.
 func Suspend(t *v1alpha1.HIPAATenant, now time.Time) v1alpha1.HIPAATenantStatus {
 	s := *t.Status.DeepCopy()
 	s.ObservedGeneration = t.Generation
@@ -116,6 +119,9 @@ func Suspend(t *v1alpha1.HIPAATenant, now time.Time) v1alpha1.HIPAATenantStatus 
 		"spec.suspend is true: what was enforced stays enforced, changes and drift are not looked at"))
 	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionBAAInForce); c != nil && c.Status == metav1.ConditionTrue {
 		set(&s, in, condition(c.Type, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "spec.suspend is true: its dates are not looked at; before that it was "+c.Message))
+	}
+	if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionNetworkIsolated); c != nil && c.Status == metav1.ConditionTrue {
+		set(&s, in, condition(c.Type, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "spec.suspend is true: nobody sees to it that the network policies stand"))
 	}
 	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionReconciling)
 	meta.RemoveStatusCondition(&s.Conditions, v1alpha1.ConditionStalled)

@@ -28,7 +28,8 @@ type requests struct {
 	OtherReads int `json:"otherReads"`
 	// Leader are reads and writes of leader election: its lease, and the event that tells who leads.
 	Leader int `json:"leader"`
-	// Probe are reads and the write that show how API servers store Secrets: a handful at the start, and every ten minutes.
+	// Probe are reads and the write that show how API servers store Secrets: a handful at the start, and every ten minutes; and all of
+	// the network probe, where it is on.
 	Probe int `json:"probe,omitempty"`
 	// Conflicts are requests of any kind that were answered with 409.
 	Conflicts int `json:"conflicts"`
@@ -98,9 +99,13 @@ func (e auditEvent) elects() bool {
 	return e.ObjectRef.Resource == "leases" || (e.ObjectRef.Resource == "events" && e.ObjectRef.APIGroup == "")
 }
 
-// probes says whether a request belongs to the look at how API servers store Secrets.
+// probes says whether a request belongs to the look at how API servers store Secrets, or to the network probe.
 func (e auditEvent) probes() bool {
 	o := e.ObjectRef
+	const network = v1alpha1.OperatorNamespace + v1alpha1.ProbeNamespaceSuffix
+	if o.Namespace == network || (o.Resource == "namespaces" && o.Name == network) {
+		return true
+	}
 	return e.Path == "/metrics" || o.Name == v1alpha1.SecretCanary || (o.Resource == "leases" && o.Namespace == metav1.NamespaceSystem) ||
 		(o.Resource == "endpointslices" && o.Name == "kubernetes")
 }

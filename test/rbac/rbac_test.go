@@ -46,7 +46,7 @@ func roles(t *testing.T, file string) map[string][]rbacv1.PolicyRule {
 }
 
 func TestNoWildcardsAndNoEscalation(t *testing.T) {
-	for _, file := range []string{"operator.yaml", "tenant_roles.yaml", "../shred/shred.yaml"} {
+	for _, file := range []string{"operator.yaml", "tenant_roles.yaml", "../shred/shred.yaml", "../network-probe/network-probe.yaml"} {
 		for name, rules := range roles(t, file) {
 			for _, rule := range rules {
 				for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames, rule.NonResourceURLs} {
@@ -115,6 +115,29 @@ func TestKeysAreDeletedUnderRolesOfTheirOwn(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, roles(t, "../shred/shred.yaml")); diff != "" {
 		t.Errorf("roles of config/shred (-want +got):\n%s", diff)
+	}
+}
+
+// Pods are made in a namespace of their own, under a role that an install has to ask for, and nothing else can be done with it.
+func TestPodsAreMadeUnderARoleOfItsOwn(t *testing.T) {
+	for name, rules := range roles(t, "operator.yaml") {
+		for _, rule := range rules {
+			if slices.Contains(rule.Resources, "pods") && (slices.Contains(rule.Verbs, "create") || slices.Contains(rule.Verbs, "delete")) {
+				t.Errorf("%s may make or delete pods: %+v", name, rule)
+			}
+		}
+	}
+	want := map[string][]rbacv1.PolicyRule{"Role " + v1alpha1.OperatorName + "-network-probe": {
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create", "delete"}},
+		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"create"}},
+		{
+			APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: []string{"update"},
+			ResourceNames: []string{"hipaa-network-probe-client", "hipaa-network-probe-deny", "hipaa-network-probe-target"},
+		},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{v1alpha1.ConfigMapNetworkProbe}, Verbs: []string{"get", "create", "patch"}},
+	}}
+	if diff := cmp.Diff(want, roles(t, "../network-probe/network-probe.yaml")); diff != "" {
+		t.Errorf("roles of config/network-probe (-want +got):\n%s", diff)
 	}
 }
 

@@ -21,6 +21,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Where the network probe runs: the operator's default for its own namespace. */}}
+{{- define "hipaa-tenant-operator.probeNamespace" -}}
+{{ printf "%s-probe" .Release.Namespace }}
+{{- end }}
+
 {{/* Command line of the operator, as a YAML list. */}}
 {{- define "hipaa-tenant-operator.args" -}}
 {{- if eq (int .Values.metrics.port) 8081 }}
@@ -31,6 +36,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - --metrics-bind-address={{ if .Values.metrics.enabled }}:{{ int .Values.metrics.port }}{{ else }}0{{ end }}
 - --health-probe-bind-address=:8081
 {{- include "hipaa-tenant-operator.vaultArgs" . }}
+{{- if .Values.networkProbe.enabled }}
+- --network-probe-interval={{ .Values.networkProbe.interval }}
+- --network-probe-image={{ include "hipaa-tenant-operator.image" . }}
+{{- end }}
 {{- if .Values.kmsPlugins.volume }}
 - --kms-plugin-dir=/run/kms
 {{- end }}

@@ -59,9 +59,46 @@ func TestShredAddsThePermissionsOfConfig(t *testing.T) {
 	}
 }
 
+// With networkProbe.enabled the chart adds what config/network-probe adds, and two arguments; both name the image of the Deployment.
+func TestNetworkProbeIsThatOfConfig(t *testing.T) {
+	without := render(t, operatorChart, "--namespace", v1alpha1.OperatorNamespace)
+	with := render(t, operatorChart, "--namespace", v1alpha1.OperatorNamespace, "--set", "networkProbe.enabled=true")
+	pod, before := podOf(t, with), podOf(t, without)
+	added := []string{"--network-probe-interval=1h", "--network-probe-image=" + pod.Containers[0].Image}
+	if diff := cmp.Diff(append(before.Containers[0].Args, added...), pod.Containers[0].Args); diff != "" {
+		t.Errorf("arguments (-want +got):\n%s", diff)
+	}
+	component := read(t, "config/network-probe/kustomization.yaml")
+	for _, argument := range added {
+		if !strings.Contains(component, argument) {
+			t.Errorf("config/network-probe does not set %s", argument)
+		}
+	}
+	const deployment = "Deployment " + v1alpha1.OperatorName
+	wanted, got := bare(append(without, directory(t, "config/network-probe")...)), bare(with)
+	account := got["ServiceAccount "+v1alpha1.AccountNetworkProbe].(map[string]any)
+	delete(account, "imagePullSecrets") // empty here
+	delete(wanted, deployment)
+	delete(got, deployment)
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		t.Errorf("the chart differs from config/; run make generate (-config +chart):\n%s", diff)
+	}
+	namespace := find(t, with, "Namespace", v1alpha1.OperatorNamespace+v1alpha1.ProbeNamespaceSuffix)
+	for _, o := range directory(t, "config/network-probe") {
+		if o.GetKind() != "Namespace" {
+			continue
+		}
+		for key, value := range o.GetLabels() {
+			if namespace.GetLabels()[key] != value {
+				t.Errorf("label %s of the namespace is %q, want %q", key, namespace.GetLabels()[key], value)
+			}
+		}
+	}
+}
+
 // Nothing of the chart stays behind when the release goes to another namespace with another service account.
 func TestFollowsTheRelease(t *testing.T) {
-	objects := render(t, operatorChart, "--namespace=elsewhere", "--set=shred.enabled=true", "--set=serviceAccount.name=guard", "--set=serviceAccount.annotations.cloud/role=kms")
+	objects := render(t, operatorChart, "--namespace=elsewhere", "--set=shred.enabled=true,networkProbe.enabled=true", "--set=serviceAccount.name=guard", "--set=serviceAccount.annotations.cloud/role=kms")
 	namespaced := 0
 	for _, o := range objects {
 		text, err := json.Marshal(o.Object)
@@ -78,7 +115,7 @@ func TestFollowsTheRelease(t *testing.T) {
 				t.Errorf("subjects of %s %s: %s", o.GetKind(), o.GetName(), diff)
 			}
 		}
-		if o.GetKind() == "ServiceAccount" && (o.GetName() != "guard" || o.GetAnnotations()["cloud/role"] != "kms") {
+		if o.GetKind() == "ServiceAccount" && o.GetName() != v1alpha1.AccountNetworkProbe && (o.GetName() != "guard" || o.GetAnnotations()["cloud/role"] != "kms") {
 			t.Errorf("service account is %s with %v", o.GetName(), o.GetAnnotations())
 		}
 	}

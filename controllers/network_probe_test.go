@@ -1,0 +1,376 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	kubefake "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
+)
+
+const probeHome = v1alpha1.OperatorNamespace + v1alpha1.ProbeNamespaceSuffix
+
+// probeWorld is an API server without rules and a kubelet that runs every pod the moment it is made.
+type probeWorld struct {
+	*kubefake.Clientset
+	probe  *NetworkProbe
+	answer netprobe.Answer   // of the client; its run is filled in
+	runs   func(*corev1.Pod) // what becomes of a pod after that
+	did    []string
+}
+
+func newProbeWorld(t *testing.T, objects ...runtime.Object) *probeWorld {
+	t.Helper()
+	w := &probeWorld{
+		Clientset: kubefake.NewClientset(append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: probeHome}})...),
+		answer:    netprobe.Answer{Result: netprobe.Enforced}, runs: func(*corev1.Pod) {},
+	}
+	w.probe = &NetworkProbe{API: w, Namespace: probeHome, Image: "op:1"}
+	w.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if slices.Contains([]string{"create", "update", "patch", "delete"}, a.GetVerb()) {
+			w.did = append(w.did, a.GetVerb()+" "+a.GetResource().Resource)
+		}
+		return false, nil, nil
+	})
+	w.PrependReactor("create", "networkpolicies", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		policy := a.(clienttesting.CreateAction).GetObject().(*networkingv1.NetworkPolicy)
+		policy.UID, policy.Generation = types.UID("u-"+policy.Name), 1
+		return false, nil, nil
+	})
+	w.PrependReactor("create", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		pod := a.(clienttesting.CreateAction).GetObject().(*corev1.Pod)
+		pod.UID = types.UID("u-" + pod.Name)
+		w.kubelet(t, pod)
+		w.runs(pod)
+		return false, nil, nil
+	})
+	return w
+}
+
+// kubelet runs a pod as one does: the target listens on node b, the client has ended on node a.
+func (w *probeWorld) kubelet(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	if pod.Labels[v1alpha1.LabelNetworkProbe] == endTarget {
+		pod.Spec.NodeName, pod.Status.Phase = "b", corev1.PodRunning
+		pod.Status.PodIPs = []corev1.PodIP{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}}
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		return
+	}
+	answer := w.answer
+	if answer.Run == "" {
+		_, answer.Run, _ = strings.Cut(pod.Spec.Containers[0].Args[2], "=")
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		t.Error(err)
+	}
+	pod.Spec.NodeName = "a"
+	end(pod, string(text))
+}
+
+// end lets a pod's container say something last.
+func end(pod *corev1.Pod, message string) {
+	pod.Status.Phase = corev1.PodSucceeded
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Reason: "Completed", Message: message,
+	}}}}
+}
+
+func onEnd(which string, do func(*corev1.Pod)) func(*probeWorld) {
+	return func(w *probeWorld) {
+		w.runs = func(pod *corev1.Pod) {
+			if pod.Labels[v1alpha1.LabelNetworkProbe] == which {
+				do(pod)
+			}
+		}
+	}
+}
+
+func waits(reason string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status = corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
+			State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "because"}},
+		}}}
+	}
+}
+
+// failing makes a request fail.
+func failing(verb, resource string, err error) func(*probeWorld) {
+	return func(w *probeWorld) {
+		w.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+	}
+}
+
+// TestARunTells what the client answered, from where to where, and leaves no pod behind.
+func TestARunTells(t *testing.T) {
+	both := []netprobe.Kind{netprobe.Ingress, netprobe.Egress}
+	for name, c := range map[string]struct {
+		answer netprobe.Answer
+		want   netprobe.Outcome
+	}{
+		"enforced":     {netprobe.Answer{Result: netprobe.Enforced}, netprobe.Outcome{Result: netprobe.Enforced, From: "a", To: "b"}},
+		"not enforced": {netprobe.Answer{Result: netprobe.NotEnforced, Directions: both}, netprobe.Outcome{Result: netprobe.NotEnforced, Directions: both, From: "a", To: "b"}},
+		"inconclusive": {netprobe.Answer{Result: netprobe.Inconclusive, Why: "nothing goes through", Rounds: 5}, netprobe.Outcome{
+			Result: netprobe.Inconclusive, From: "a", To: "b", Detail: "after 5 rounds",
+			Why: "nothing goes through; see to it that policies of the whole cluster let pods of namespace hipaa-system-probe talk to each other",
+		}},
+	} {
+		w := newProbeWorld(t)
+		w.answer = c.answer
+		if diff := cmp.Diff(c.want, w.probe.look(t.Context())); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		want := []string{
+			"create networkpolicies", "create networkpolicies", "create networkpolicies", "create pods", "create pods", "delete pods", "delete pods",
+		}
+		if diff := cmp.Diff(want, w.did); diff != "" {
+			t.Errorf("%s: policies stand before pods start, and pods go (-want +got):\n%s", name, diff)
+		}
+		w.did = nil
+		w.probe.look(t.Context())
+		if diff := cmp.Diff(want[3:], w.did); diff != "" {
+			t.Errorf("%s, again: policies that stand are left alone (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestObstacles: what keeps a run from telling anything, in words that stay the same; nothing stays behind.
+func TestObstacles(t *testing.T) {
+	podsOf := schema.GroupResource{Resource: "pods"}
+	rbac := apierrors.NewForbidden(podsOf, "x", errors.New(`User "op" cannot create resource "pods" in API group "" in the namespace "hipaa-system-probe"`))
+	security := apierrors.NewForbidden(podsOf, "x", errors.New(`violates PodSecurity "restricted:latest"`))
+	terminating := apierrors.NewForbidden(podsOf, "x", errors.New("it is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	const refused = "the API server refused what the probe needs in namespace hipaa-system-probe (more in ConfigMap hipaa-system-probe/hipaa-network-probe)"
+	for name, c := range map[string]struct {
+		change       func(*probeWorld)
+		why, details string
+	}{
+		"no namespace": {func(w *probeWorld) {
+			_ = w.CoreV1().Namespaces().Delete(context.Background(), probeHome, metav1.DeleteOptions{})
+		},
+			"namespace hipaa-system-probe does not exist; make it, as config/network-probe does", "not found"},
+		"a namespace that goes":      {failing("create", "pods", terminating), "namespace hipaa-system-probe is being deleted; make it anew, as config/network-probe does", "terminated"},
+		"no right":                   {failing("create", "pods", rbac), "the operator may not do in namespace hipaa-system-probe what the probe needs; grant it what config/network-probe does", `User "op" cannot`},
+		"no right to write policies": {failing("create", "networkpolicies", rbac), "the operator may not do in namespace hipaa-system-probe what the probe needs; grant it what config/network-probe does", `User "op" cannot`},
+		"pod security":               {failing("create", "pods", security), refused, "violates PodSecurity"},
+		"no answer":                  {failing("list", "pods", errors.New("EOF")), "the API server did not answer the operator's probe", "EOF"},
+		"no answer in time":          {failing("list", "pods", apierrors.NewTimeoutError("slow", 1)), "the API server did not answer the operator's probe", "slow"},
+		"no image":                   {onEnd(endTarget, waits("ImagePullBackOff")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ImagePullBackOff: because"},
+		"no image, yet":              {onEnd(endTarget, waits("ErrImagePull")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ErrImagePull: because"},
+		"no image for the client":    {onEnd(endClient, waits("ErrImagePull")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ErrImagePull: because"},
+		"no container":               {onEnd(endTarget, waits("CreateContainerError")), "the probe's pods cannot be started (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "because"},
+		"no node": {onEnd(endClient, func(pod *corev1.Pod) {
+			pod.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+				Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available",
+			}}}
+		}), "the probe's pods cannot be scheduled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "0/3 nodes"},
+		"a target that ends": {onEnd(endTarget, func(pod *corev1.Pod) { end(pod, "address in use") }),
+			"the probe's target ended before it was connected to (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "address in use"},
+		"a client without an answer": {onEnd(endClient, func(pod *corev1.Pod) { end(pod, "Killed"); pod.Status.Phase = corev1.PodFailed }),
+			"the probe's client ended without an answer (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "Killed"},
+		"a client that was evicted": {onEnd(endClient, func(pod *corev1.Pod) {
+			pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"}
+		}), "the probe's client ended without an answer (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "pod Failed Evicted: low on memory"},
+		"an answer of another run": {func(w *probeWorld) { w.answer.Run = "other" },
+			"the probe's client ended without an answer (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", `"run":"other"`},
+		"an unknown answer": {func(w *probeWorld) { w.answer.Result = "fine" },
+			"the probe's client ended without an answer (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", `"result":"fine"`},
+		"an answer that says nothing": {func(w *probeWorld) { w.answer.Result = netprobe.NotEnforced },
+			"the probe's client ended without an answer (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", `not_enforced`},
+		"another policy": {func(w *probeWorld) { w.policy("allow-all", nil) },
+			"namespace hipaa-system-probe holds network policies of somebody else; delete them", "allow-all"},
+		"another policy while it ran": {func(w *probeWorld) { onEnd(endClient, func(*corev1.Pod) { w.policy("allow-all", nil) })(w) },
+			"namespace hipaa-system-probe holds network policies of somebody else; delete them", "allow-all"},
+		"a policy that was changed while it ran": {func(w *probeWorld) {
+			onEnd(endClient, func(*corev1.Pod) { w.policy(probePolicyDeny, func(p *networkingv1.NetworkPolicy) { p.Generation = 3 }) })(w)
+		}, "somebody changed the network policies of namespace hipaa-system-probe while the probe ran", "NetworkPolicy hipaa-network-probe-deny"},
+		"a policy that was made anew while it ran": {func(w *probeWorld) {
+			onEnd(endClient, func(*corev1.Pod) {
+				w.policy(probePolicyClient, func(p *networkingv1.NetworkPolicy) { p.UID = "other" })
+			})(w)
+		}, "somebody changed the network policies of namespace hipaa-system-probe while the probe ran", "NetworkPolicy hipaa-network-probe-client"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newProbeWorld(t)
+			c.change(w)
+			o := w.probe.look(t.Context())
+			if o.Result != netprobe.Inconclusive || o.Why != c.why || !strings.Contains(o.Detail, c.details) {
+				t.Errorf("it says %s, %q, %q; want %q, %q", o.Result, o.Why, o.Detail, c.why, c.details)
+			}
+			if pods, err := w.Tracker().List(corev1.SchemeGroupVersion.WithResource("pods"), corev1.SchemeGroupVersion.WithKind("Pod"), probeHome); err != nil || len(pods.(*corev1.PodList).Items) > 0 {
+				t.Errorf("pods are left, error %v", err)
+			}
+		})
+	}
+}
+
+// policy writes one as somebody else does, past what the operator sees of itself.
+func (w *probeWorld) policy(name string, edit func(*networkingv1.NetworkPolicy)) {
+	resource := networkingv1.SchemeGroupVersion.WithResource("networkpolicies")
+	if edit == nil {
+		_ = w.Tracker().Create(resource, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: probeHome, Name: name}}, probeHome)
+		return
+	}
+	found, err := w.Tracker().Get(resource, probeHome, name)
+	if err != nil {
+		panic(err)
+	}
+	policy := found.(*networkingv1.NetworkPolicy).DeepCopy()
+	edit(policy)
+	_ = w.Tracker().Update(resource, policy, probeHome)
+}
+
+// TestANamespaceThatIsNotFit is told apart from one that is not there.
+func TestANamespaceThatIsNotFit(t *testing.T) {
+	for why, meta := range map[string]metav1.ObjectMeta{
+		"namespace fir belongs to a tenant; name another one by --network-probe-namespace": {Labels: map[string]string{v1alpha1.LabelTenant: "acme"}},
+		"namespace fir is being deleted; make it anew, as config/network-probe does":       {DeletionTimestamp: &metav1.Time{Time: noon}, Finalizers: []string{"x/y"}},
+	} {
+		meta.Name = "fir"
+		w := newProbeWorld(t, &corev1.Namespace{ObjectMeta: meta})
+		w.probe.Namespace = "fir"
+		if o := w.probe.look(t.Context()); o.Why != why || len(w.did) > 0 {
+			t.Errorf("it says %q and did %v, want %q and nothing", o.Why, w.did, why)
+		}
+	}
+}
+
+// TestPoliciesAreBroughtInLine: what somebody added to one goes, although the operator has nothing of its own in its place.
+func TestPoliciesAreBroughtInLine(t *testing.T) {
+	w := newProbeWorld(t)
+	w.probe.look(t.Context())
+	w.policy(probePolicyDeny, func(p *networkingv1.NetworkPolicy) { p.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}} })
+	w.did = nil
+	if o := w.probe.look(t.Context()); o.Result != netprobe.Enforced || w.did[0] != "update networkpolicies" || w.did[1] != "create pods" {
+		t.Errorf("outcome %+v after %v", o, w.did)
+	}
+	there, err := w.NetworkingV1().NetworkPolicies(probeHome).Get(t.Context(), probePolicyDeny, metav1.GetOptions{})
+	if err != nil || len(there.Spec.Ingress) > 0 {
+		t.Errorf("the deny policy has %+v, error %v", there.Spec, err)
+	}
+}
+
+// TestLeftoversGo, those of a leader that was killed and whatever else bears the label; each by its UID.
+func TestLeftoversGo(t *testing.T) {
+	pod := func(name string, labels map[string]string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: probeHome, Name: name, UID: types.UID("u-" + name), Labels: labels}}
+	}
+	going := pod("going", map[string]string{v1alpha1.LabelNetworkProbe: endClient})
+	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: noon}, []string{"x/y"}
+	w := newProbeWorld(t, pod("left", map[string]string{v1alpha1.LabelNetworkProbe: endTarget}), pod("posing", map[string]string{v1alpha1.LabelNetworkProbe: "x"}), pod("other", nil), going)
+	if o := w.probe.look(t.Context()); o.Result != netprobe.Enforced {
+		t.Errorf("outcome %+v", o)
+	}
+	var deleted []string
+	for _, a := range w.Actions() {
+		if d, ok := a.(clienttesting.DeleteActionImpl); ok {
+			if p := d.DeleteOptions.Preconditions; p == nil || string(*p.UID) != "u-"+d.Name {
+				t.Errorf("pod %s is deleted whatever became of it: %+v", d.Name, p)
+			}
+			deleted = append(deleted, strings.TrimRight(d.Name, "abcdefghijklmnopqrstuvwxyz234567"))
+		}
+	}
+	if want := []string{"", "", "hipaa-network-probe-client-", "hipaa-network-probe-target-"}; !slices.Equal(deleted, want) {
+		t.Errorf("deleted %q", deleted)
+	}
+	for _, name := range []string{"other", "going"} {
+		if _, err := w.CoreV1().Pods(probeHome).Get(t.Context(), name, metav1.GetOptions{}); err != nil {
+			t.Errorf("pod %s: %v", name, err)
+		}
+	}
+}
+
+// TestARunIsBounded: a pod nothing becomes of ends the run, and goes with it, also when the operator is told to end.
+func TestARunIsBounded(t *testing.T) {
+	for _, which := range []string{endTarget, endClient} {
+		w := newProbeWorld(t)
+		onEnd(which, func(pod *corev1.Pod) {
+			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: "refused"}}}
+		})(w)
+		ctx, stop := context.WithTimeoutCause(t.Context(), time.Second, errors.New("not within 2m0s"))
+		err := w.probe.run(ctx, &netprobe.Outcome{})
+		stop()
+		var o obstacle
+		if !errors.As(err, &o) || o.why != "the probe's pods did not come to an end: not within 2m0s (more in ConfigMap hipaa-system-probe/hipaa-network-probe)" ||
+			!strings.Contains(o.detail, which) || !strings.HasSuffix(o.detail, "is Running; Ready: refused") {
+			t.Errorf("%s: error %v", which, err)
+		}
+		pods, err := w.CoreV1().Pods(probeHome).List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(pods.Items) > 0 {
+			t.Errorf("%s: %d pods are left, error %v", which, len(pods.Items), err)
+		}
+	}
+}
+
+// TestPodsAreFollowed: what becomes of a pod is seen as it happens, and a pod that is deleted, or another by its name, is not waited for.
+func TestPodsAreFollowed(t *testing.T) {
+	for name, c := range map[string]struct {
+		then func(w *probeWorld, pod *corev1.Pod)
+		why  string
+	}{
+		"it comes": {func(w *probeWorld, pod *corev1.Pod) {
+			w.kubelet(t, pod)
+			_ = w.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, probeHome)
+		}, ""},
+		"it goes": {func(w *probeWorld, pod *corev1.Pod) {
+			_ = w.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), probeHome, pod.Name)
+		}, "somebody deleted the probe's pods in namespace hipaa-system-probe while they ran"},
+	} {
+		w := newProbeWorld(t)
+		watched := make(chan struct{}, 8)
+		w.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watchInterface, error) {
+			watched <- struct{}{}
+			return false, nil, nil
+		})
+		onEnd(endTarget, func(pod *corev1.Pod) {
+			pod.Status = corev1.PodStatus{Phase: corev1.PodPending}
+			late := pod.DeepCopy()
+			go func() {
+				<-watched
+				c.then(w, late)
+			}()
+		})(w)
+		if o := w.probe.look(t.Context()); o.Why != c.why {
+			t.Errorf("%s: outcome %+v", name, o)
+		}
+	}
+}
+
+// TestPodsAskForNothing: what pod security of level restricted demands, and no token, no file, no privilege besides.
+func TestPodsAskForNothing(t *testing.T) {
+	p := &NetworkProbe{Namespace: probeHome, Image: "op:1"}
+	for _, pod := range []*corev1.Pod{p.target("r"), p.client("r", []corev1.PodIP{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}})} {
+		s, c := pod.Spec, pod.Spec.Containers[0]
+		if *s.AutomountServiceAccountToken || len(s.Volumes) > 0 || s.HostNetwork || len(s.Tolerations) > 0 || s.RestartPolicy != corev1.RestartPolicyNever {
+			t.Errorf("%s: %+v", pod.Name, s)
+		}
+		if !*s.SecurityContext.RunAsNonRoot || *s.SecurityContext.RunAsUser == 0 || s.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault ||
+			*c.SecurityContext.AllowPrivilegeEscalation || !*c.SecurityContext.ReadOnlyRootFilesystem || !slices.Equal(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) {
+			t.Errorf("%s: %+v %+v", pod.Name, s.SecurityContext, c.SecurityContext)
+		}
+		if *s.ActiveDeadlineSeconds != 120 || c.Resources.Limits.Memory().Value() > 64<<20 || c.Image != "op:1" || s.ServiceAccountName != v1alpha1.AccountNetworkProbe {
+			t.Errorf("%s: deadline %d, %+v, image %s, account %s", pod.Name, *s.ActiveDeadlineSeconds, c.Resources, c.Image, s.ServiceAccountName)
+		}
+	}
+	if args := fmt.Sprint(p.client("r", []corev1.PodIP{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}}).Spec.Containers[0].Args); args != "[probe connect --run=r 192.0.2.7 2001:db8::7]" {
+		t.Errorf("the client's arguments are %s", args)
+	}
+}

@@ -1,0 +1,148 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
+)
+
+var (
+	networkProbe = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "hipaatenant_network_probe",
+		Help: "1 for what is known of the network plug-in, 0 for the others: enforced, not_enforced, unknown. No series while the probe is off.",
+	}, []string{"state"})
+	networkProbeRuns = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hipaatenant_network_probe_runs_total",
+		Help: "Runs of the network probe, by result: enforced, not_enforced, inconclusive.",
+	}, []string{"result"})
+	networkProbeObserved = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "hipaatenant_network_probe_observed_timestamp_seconds",
+		Help: "When a run of the network probe last told whether the network plug-in enforces policies.",
+	})
+)
+
+func init() { serve(networkProbe, networkProbeRuns, networkProbeObserved) }
+
+// Reasons of events about the network plug-in.
+const (
+	reasonPluginEnforces       = "NetworkPoliciesEnforced"
+	reasonPluginDoesNotEnforce = "PluginDoesNotEnforce"
+	reasonProbeInconclusive    = "NetworkProbeInconclusive"
+)
+
+// NetworkWatch finds out at an interval whether the network plug-in enforces policies, and says so in State. Only the leader
+// does: each run makes two pods.
+type NetworkWatch struct {
+	Probe *NetworkProbe
+	State *ClusterState
+	// Interval between runs; the probe is off when it is zero.
+	Interval time.Duration
+	// Namespace of the operator, which events are about.
+	Namespace string
+	Recorder  events.EventRecorder
+	Clock     clock.Clock
+
+	history netprobe.History
+	told    string // why nothing could be told, as the last event says
+}
+
+// NeedLeaderElection says that one replica alone probes.
+func (w *NetworkWatch) NeedLeaderElection() bool { return true }
+
+// Start probes until the context ends.
+func (w *NetworkWatch) Start(ctx context.Context) error {
+	if w.Interval == 0 {
+		w.State.setNetwork(netprobe.Unprobed())
+		return nil
+	}
+	next := w.recall(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.Clock.After(next):
+		}
+		next = wait.Jitter(w.look(ctx), jitter)
+	}
+}
+
+// recall takes what an earlier leader found, and returns when to look again. Where that does not count any more, or cannot be
+// read, what the status of tenants says stands until the first run has ended.
+func (w *NetworkWatch) recall(ctx context.Context) time.Duration {
+	w.history.Interval = w.Interval
+	w.gauge(netprobe.StateUnknown)
+	data, err := w.Probe.recall(ctx)
+	if err != nil && !apierrors.IsNotFound(err) {
+		ctrl.LoggerFrom(ctx).Info("what the network probe found before could not be read; it is run at once", "error", err)
+	}
+	record, readable := netprobe.ReadRecord(data)
+	if !readable {
+		return 0
+	}
+	next := w.history.Recall(record, w.Clock.Now())
+	if w.history.Stands != nil {
+		networkProbeObserved.Set(float64(record.At.Unix()))
+		w.gauge(record.Verdict().State)
+		w.State.setNetwork(record.Verdict())
+	}
+	return next
+}
+
+// look runs the probe once and returns when to run it again. What it found is remembered before it is said: a leader that comes
+// after this one then says the same.
+func (w *NetworkWatch) look(ctx context.Context) time.Duration {
+	outcome := w.Probe.look(ctx)
+	if ctx.Err() != nil {
+		return w.Interval
+	}
+	now := w.Clock.Now()
+	verdict, next := w.history.Take(outcome, now)
+	networkProbeRuns.WithLabelValues(string(outcome.Result)).Inc()
+	if outcome.Result != netprobe.Inconclusive {
+		networkProbeObserved.Set(float64(now.Unix()))
+	}
+	if err := w.Probe.remember(ctx, w.history.Data(outcome, now)); err != nil {
+		ctrl.LoggerFrom(ctx).Info("what the network probe found could not be remembered; the next leader probes anew", "error", err)
+	}
+	w.publish(ctx, verdict, outcome)
+	return next
+}
+
+// publish says a verdict to all tenants, once, and records a change as an event of the operator: it is one matter, however
+// many tenants there are.
+func (w *NetworkWatch) publish(ctx context.Context, verdict netprobe.Verdict, o netprobe.Outcome) {
+	w.gauge(verdict.State)
+	changed := w.State.setNetwork(verdict)
+	ctrl.LoggerFrom(ctx).Info("network probe", "result", o.Result, "from", o.From, "to", o.To, "why", o.Why, "detail", o.Detail, "state", verdict.State)
+	about := operatorAsObject(w.Namespace)
+	switch {
+	case o.Result != netprobe.Inconclusive:
+		w.told = ""
+	case o.Why != w.told:
+		w.told = o.Why
+		w.Recorder.Eventf(about, nil, corev1.EventTypeWarning, reasonProbeInconclusive, "Probe", "%s: %s", o.Why, o.Detail)
+	}
+	switch {
+	case !changed:
+	case verdict.State == netprobe.StateEnforced:
+		w.Recorder.Eventf(about, nil, corev1.EventTypeNormal, reasonPluginEnforces, "Probe", "%s", verdict.Message)
+	case verdict.State == netprobe.StateNotEnforced:
+		w.Recorder.Eventf(about, nil, corev1.EventTypeWarning, reasonPluginDoesNotEnforce, "Probe", "%s", verdict.Message)
+	}
+}
+
+func (w *NetworkWatch) gauge(state netprobe.State) {
+	for _, s := range netprobe.States() {
+		networkProbe.WithLabelValues(string(s)).Set(0)
+	}
+	networkProbe.WithLabelValues(string(state)).Set(1)
+}
