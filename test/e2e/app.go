@@ -180,11 +180,6 @@ func (w *world) adapt(pod *corev1.PodSpec) {
 			c.Env[i].Value = w.vault.Address
 		}
 	}
-	c.Env = append(c.Env, corev1.EnvVar{Name: "VAULT_CACERT", Value: "/etc/vault/ca.crt"})
-	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: vaultCA, MountPath: "/etc/vault", ReadOnly: true})
-	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: vaultCA, VolumeSource: corev1.VolumeSource{
-		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: vaultCA}},
-	}})
 	for i := range pod.Volumes {
 		if pod.Volumes[i].Name == "records" {
 			pod.Volumes[i].VolumeSource = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "records"}}
