@@ -19,6 +19,9 @@ const operatorImage = "ghcr.io/hipaatenant/hipaa-tenant-operator"
 // appImage is the sample application that tenants run.
 const appImage = "hipaa.test/keyset-consumer:1"
 
+// toolboxImage is what somebody who reaches into a pod finds.
+const toolboxImage = "hipaa.test/toolbox:1"
+
 // built is what was made outside, where Go finds its modules.
 type built struct {
 	// Tarballs of all images.
@@ -54,6 +57,7 @@ func (o *options) build(ctx context.Context) (err error) {
 		images.Pause(node.PauseImage),
 		images.Operator(operatorImage+":"+o.Built.Present.Version, o.Built.Present.Version),
 		images.Sample(appImage, "keyset-consumer"),
+		images.Toolbox(toolboxImage),
 	}
 	source := filepath.Join(o.Dir, "previous")
 	if err := artifact.Checkout(ctx, o.Root, images.Previous, source); err != nil {

@@ -27,6 +27,9 @@ func stories() []story {
 		{"budget", (*world).budget},
 		{"takeover", (*world).takeover},
 		{"restart", (*world).restart},
+		{"emergency", (*world).emergency},
+		{"misplaced", (*world).misplaced},
+		{"offboard", (*world).offboard},
 	}
 }
 

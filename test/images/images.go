@@ -1,5 +1,5 @@
 // Package images makes the images of tests on real nodes: the operator of this tree and of an earlier commit, the sample
-// applications, and the pause image. Each is one static Go program on nothing, made by Go alone, without a container engine and
+// applications, a toolbox, and the pause image. Each is one static Go program on nothing, made by Go alone, without a container engine and
 // without the network.
 package images
 
@@ -97,4 +97,9 @@ func Sample(name, application string) Spec {
 // Pause is what a container runtime keeps a pod's namespaces open with: containerd's sandbox_image.
 func Pause(name string) Spec {
 	return Spec{Name: name, Package: "./test/images/pause", User: "65535:65535"}
+}
+
+// Toolbox is for whoever reaches into a container, and for what has to run somewhere: see its program.
+func Toolbox(name string) Spec {
+	return Spec{Name: name, Package: "./test/images/toolbox"}
 }

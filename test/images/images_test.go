@@ -26,7 +26,7 @@ func TestSpecs(t *testing.T) {
 	}
 	for _, s := range []Spec{
 		Operator("hipaa.test/operator:1", "0.2.0"), Sample("hipaa.test/tenant-app:1", "tenant-app"),
-		Sample("hipaa.test/keyset-consumer:1", "keyset-consumer"), Pause("hipaa.test/pause:1"),
+		Sample("hipaa.test/keyset-consumer:1", "keyset-consumer"), Pause("hipaa.test/pause:1"), Toolbox("hipaa.test/toolbox:1"),
 	} {
 		if _, err := os.Stat(filepath.Join(root, s.Package, "main.go")); err != nil || !oci.Reference.MatchString(s.Name) {
 			t.Errorf("%+v, error %v", s, err)
