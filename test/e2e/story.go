@@ -24,6 +24,7 @@ func stories() []story {
 		{"onboard", (*world).onboard},
 		{"app", (*world).runApp},
 		{"outside", (*world).outside},
+		{"probe", (*world).probe},
 		{"budget", (*world).budget},
 		{"takeover", (*world).takeover},
 		{"restart", (*world).restart},
