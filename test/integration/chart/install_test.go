@@ -1,6 +1,9 @@
 package chart
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -52,6 +55,31 @@ var _ = Describe("an install", Ordered, func() {
 		Expect(helmInstalls(installOperator...)).To(And(ContainSubstring("What next"), ContainSubstring("Tenants stay protected"), ContainSubstring("There is none yet")))
 		expectTwoReplicas(ctx, platform)
 		running = startAsDeployed(ctx, binary, platform)
+	})
+
+	It("says of a replica that it is ready when it has read all tenants, though it only waits for the lease", func(ctx SpecContext) {
+		waiting := startAsDeployed(ctx, binary, platform)
+		Expect(waiting.Stop(5 * time.Second)).To(Succeed())
+		blind := operator.Options{Binary: binary, Dir: GinkgoT().TempDir(), Namespace: platform, ServiceAccount: "blind"}
+		role := lookAway(ctx, platform, blind.ServiceAccount)
+		soon, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		_, err := operator.Start(soon, testCluster, blind)
+		Expect(err).To(MatchError(ContainSubstring("did not become ready")))
+		log, err := os.ReadFile(filepath.Join(blind.Dir, "operator.log"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(log)).To(ContainSubstring("hipaatenants.hipaatenant.dev is forbidden"), "it says why")
+
+		By("letting it see what it needs")
+		sees := &rbacv1.ClusterRole{}
+		Expect(admin.Get(ctx, client.ObjectKey{Name: v1alpha1.OperatorName}, sees)).To(Succeed())
+		role.Rules = sees.Rules
+		Expect(admin.Update(ctx, role)).To(Succeed())
+		blind.Dir = GinkgoT().TempDir()
+		seeing, err := operator.Start(ctx, testCluster, blind)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(seeing.Stop(5 * time.Second)).To(Succeed())
+		Expect(admin.Delete(ctx, role)).To(Succeed())
 	})
 
 	It("onboards a tenant, which becomes Ready", func(ctx SpecContext) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,6 +96,29 @@ func startAsDeployed(ctx SpecContext, binary, namespace string) *operator.Operat
 	})
 	Expect(err).NotTo(HaveOccurred())
 	return op
+}
+
+// lookAway gives a service account the roles of the operator, but for reading tenants, and returns the one that lacks it.
+func lookAway(ctx SpecContext, namespace, account string) *rbacv1.ClusterRole {
+	GinkgoHelper()
+	role := &rbacv1.ClusterRole{}
+	Expect(admin.Get(ctx, client.ObjectKey{Name: v1alpha1.OperatorName}, role)).To(Succeed())
+	blind := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: account}}
+	for _, rule := range role.Rules {
+		if !slices.Contains(rule.Resources, "hipaatenants") {
+			blind.Rules = append(blind.Rules, rule)
+		}
+	}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account}}
+	within := metav1.ObjectMeta{Namespace: namespace, Name: account}
+	for _, o := range []client.Object{
+		blind,
+		&rbacv1.ClusterRoleBinding{ObjectMeta: blind.ObjectMeta, Subjects: subjects, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: account}},
+		&rbacv1.RoleBinding{ObjectMeta: within, Subjects: subjects, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: v1alpha1.OperatorName}},
+	} {
+		Expect(admin.Create(ctx, o)).To(Succeed())
+	}
+	return blind
 }
 
 // expectTwoReplicas: pods admitted under the restricted level, bound to two nodes, ready.
