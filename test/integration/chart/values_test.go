@@ -28,6 +28,8 @@ func TestOperatorValues(t *testing.T) {
 		{"crds.enabled=false", "CustomResourceDefinition hipaatenants.hipaatenant.dev", "", ""},
 		{"crds.keep=true", "CustomResourceDefinition hipaatenants.hipaatenant.dev", "metadata.annotations", `"helm.sh/resource-policy":"keep"`},
 		{"serviceAccount.annotations.a=b", account, "metadata.annotations", `{"a":"b"}`},
+		{"podLabels.azure\\.workload\\.identity/use=yes", deployment, "spec.template.metadata.labels", `{"app.kubernetes.io/name":"hipaa-tenant-operator","azure.workload.identity/use":"yes"}`},
+		{"podAnnotations.a=b", deployment, "spec.template.metadata.annotations", `{"a":"b"}`},
 		{vault, deployment, "containers.0.args", `"--vault-address=https://vault.example:8200","--vault-kubernetes-role=keys","--vault-kubernetes-mount=kubernetes"]`},
 		{vault + ",vault.namespace=team-a", deployment, "containers.0.args", `"--vault-namespace=team-a"`},
 		{vault + ",vault.kubernetesMount=k8s/east", deployment, "containers.0.args", `"--vault-kubernetes-mount=k8s/east"`},
@@ -90,6 +92,15 @@ func TestOperatorValues(t *testing.T) {
 				t.Fatalf("no %s", row.object)
 			}
 		})
+	}
+}
+
+// A label that takes the pods from their selector does nothing even where the schema was not asked.
+func TestPodLabelsDoNotOverrideTheSelector(t *testing.T) {
+	objects := render(t, operatorChart, "--skip-schema-validation", `--set=podLabels.app\.kubernetes\.io/name=other,podLabels.a=b`)
+	pods := find(t, objects, "Deployment", v1alpha1.OperatorName).Object
+	if labels := at(t, pods, "spec.template.metadata.labels"); labels != `{"a":"b","app.kubernetes.io/name":"hipaa-tenant-operator"}` {
+		t.Errorf("the pods' labels are %s", labels)
 	}
 }
 
