@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
 )
 
 // The application of the stories: config/samples/keyset-consumer.
@@ -46,7 +49,7 @@ func (w *world) runApp(ctx context.Context) (string, error) {
 	if err := w.governed(ctx, pod); err != nil {
 		return "", err
 	}
-	if err := w.keep(ctx, pod.Status.PodIP); err != nil {
+	if err := w.keep(ctx, pod); err != nil {
 		return "", err
 	}
 	stored, err := os.ReadFile(filepath.Join(w.volumeDir(), record))
@@ -76,32 +79,39 @@ func (w *world) governed(ctx context.Context, pod *corev1.Pod) error {
 }
 
 // keep has the application keep a record, and give it back.
-func (w *world) keep(ctx context.Context, ip string) error {
-	url := fmt.Sprintf("http://%s:%d/records/%s", ip, appPort, record)
-	if _, err := ask(ctx, http.MethodPut, url, secret); err != nil {
+func (w *world) keep(ctx context.Context, pod *corev1.Pod) error {
+	if _, err := w.request(ctx, pod, http.MethodPut, secret); err != nil {
 		return err
 	}
-	return w.kept(ctx, ip)
+	return w.kept(ctx, pod)
 }
 
 // kept says that the application gives the record back.
-func (w *world) kept(ctx context.Context, ip string) error {
-	text, err := ask(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d/records/%s", ip, appPort, record), "")
+func (w *world) kept(ctx context.Context, pod *corev1.Pod) error {
+	text, err := w.request(ctx, pod, http.MethodGet, "")
 	if err == nil && text != secret {
 		err = fmt.Errorf("expected the record back, found %q", text)
 	}
 	return err
 }
 
-// ask sends a request to a pod.
-func ask(ctx context.Context, method, url, body string) (string, error) {
+// request asks the application for the record, or to keep it, at its pod's address and from its node.
+func (w *world) request(ctx context.Context, pod *corev1.Pod, method, body string) (string, error) {
+	n, err := w.nodeOf(pod)
+	if err != nil {
+		return "", err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+		return n.Dial(ctx, address)
+	}}}
+	url := fmt.Sprintf("http://%s/records/%s", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(appPort)), record)
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}
@@ -111,6 +121,16 @@ func ask(ctx context.Context, method, url, body string) (string, error) {
 		err = fmt.Errorf("%s %s: %s: %s", method, url, response.Status, text)
 	}
 	return string(text), err
+}
+
+// nodeOf is where a pod runs.
+func (w *world) nodeOf(pod *corev1.Pod) (*node.Node, error) {
+	for _, n := range w.nodes {
+		if n.Name == pod.Spec.NodeName {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("pod %s/%s runs on no node of this cluster, but on %q", pod.Namespace, pod.Name, pod.Spec.NodeName)
 }
 
 // onlyItsOwn shows that the application's identity opens nothing at Vault but its tenant's key.

@@ -107,13 +107,14 @@ func (w *world) portalOf(ctx context.Context, tenant string, wanted func(*corev1
 		if err := w.admin.List(ctx, &list, client.InNamespace(tenant), client.MatchingLabels{"app": "portal"}); err != nil {
 			return err
 		}
-		for i := range list.Items {
-			pod = &list.Items[i]
-			if len(list.Items) == 1 && wanted(pod) && pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil {
-				return nil
-			}
+		if len(list.Items) != 1 {
+			return fmt.Errorf("expected one pod of %s, found %d", tenant, len(list.Items))
 		}
-		return fmt.Errorf("expected one pod of %s that runs where it must, found %d, the last %s on %q", tenant, len(list.Items), pod.Status.Phase, pod.Spec.NodeName)
+		pod = &list.Items[0]
+		if !wanted(pod) || pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
+			return fmt.Errorf("expected pod %s to run where it must, found it %s on %q", pod.Name, pod.Status.Phase, pod.Spec.NodeName)
+		}
+		return nil
 	})
 	return pod, err
 }

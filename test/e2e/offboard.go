@@ -28,7 +28,7 @@ func (w *world) offboard(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := w.keep(ctx, pod.Status.PodIP); err != nil {
+	if err := w.keep(ctx, pod); err != nil {
 		return "", err
 	}
 	before, err := w.estate(ctx)
@@ -61,7 +61,7 @@ func (w *world) offboard(ctx context.Context) (string, error) {
 	if pod, err = w.appPod(ctx); err != nil {
 		return figures, err
 	}
-	if err := w.kept(ctx, pod.Status.PodIP); err != nil {
+	if err := w.kept(ctx, pod); err != nil {
 		return figures, fmt.Errorf("the record, after the customer came back: %w", err)
 	}
 	return figures + fmt.Sprintf(" back_after=%.1fs record=opens", time.Since(began).Seconds()), nil

@@ -121,15 +121,13 @@ func (w *world) reachesVault(ctx context.Context) error {
 
 // connects opens a connection from a pod's network.
 func (w *world) connects(ctx context.Context, pod *corev1.Pod, address string, want bool) error {
-	for _, n := range w.nodes {
-		if n.Name != pod.Spec.NodeName {
-			continue
-		}
-		found, err := n.Connects(ctx, pod, address)
-		if err == nil && found != want {
-			err = fmt.Errorf("expected a connection from %s/%s to %s: %t, found %t", pod.Namespace, pod.Name, address, want, found)
-		}
+	n, err := w.nodeOf(pod)
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("pod %s runs on no node of this cluster", pod.Name)
+	found, err := n.Connects(ctx, pod, address)
+	if err == nil && found != want {
+		err = fmt.Errorf("expected a connection from %s/%s to %s: %t, found %t", pod.Namespace, pod.Name, address, want, found)
+	}
+	return err
 }

@@ -32,13 +32,11 @@ func (w *world) restart(ctx context.Context) (string, error) {
 			return err
 		}
 		fmt.Printf("killed kubelet and containerd of %s\n", n.Name)
-		if err := errors.Join(pause(ctx, linger), w.kept(ctx, application.Status.PodIP)); err != nil {
-			return fmt.Errorf("with both gone: %w", err)
+		without := errors.Join(pause(ctx, linger), w.kept(ctx, application))
+		if back, err = revive(ctx, n); err != nil || without != nil {
+			return errors.Join(err, without)
 		}
-		if back, err = revive(ctx, n); err != nil {
-			return err
-		}
-		return errors.Join(pause(ctx, linger), w.kept(ctx, application.Status.PodIP))
+		return errors.Join(pause(ctx, linger), w.kept(ctx, application))
 	})
 	figures = fmt.Sprintf("ready_again_after=%.1fs containers=%d %s", back.Seconds(), len(before), figures)
 	if err != nil {

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -154,72 +152,49 @@ func (n *Node) AwaitReady(ctx context.Context, after time.Time) error {
 
 // Kill kills the processes of a pod's containers, as a crash or the kernel's want of memory does.
 func (n *Node) Kill(pod *corev1.Pod) error {
-	if len(pod.Status.ContainerStatuses) == 0 {
-		return fmt.Errorf("pod %s has no container to kill", pod.Name)
+	pids, err := n.pids(pod)
+	if err != nil {
+		return err
 	}
-	for _, c := range pod.Status.ContainerStatuses {
-		_, id, _ := strings.Cut(c.ContainerID, "://")
-		pids, err := n.pids(id)
-		if err != nil {
-			return err
-		}
-		for _, pid := range pids {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("kill %s of pod %s: %w", c.Name, pod.Name, err)
-			}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("kill process %d of pod %s: %w", pid, pod.Name, err)
 		}
 	}
 	return nil
 }
 
-// Connects opens a TCP connection from the network of a pod, and says whether it came about.
-func (n *Node) Connects(ctx context.Context, pod *corev1.Pod, address string) (bool, error) {
-	if len(pod.Status.ContainerStatuses) == 0 {
-		return false, fmt.Errorf("pod %s has no container", pod.Name)
-	}
-	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
-	pids, err := n.pids(id)
-	if err != nil || len(pids) == 0 {
-		return false, errors.Join(err, fmt.Errorf("pod %s does not run", pod.Name))
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return false, err
-	}
-	// The shell opens the connection when it opens the file.
-	command := exec.CommandContext(ctx, "nsenter", "--target", strconv.Itoa(pids[0]), "--net", "timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/"+host+"/"+port)
-	if err := command.Run(); err != nil {
-		var ended *exec.ExitError
-		if errors.As(err, &ended) && (ended.ExitCode() == 1 || ended.ExitCode() == 124) {
-			return false, nil // refused, or nothing came back
-		}
-		return false, fmt.Errorf("connecting from pod %s to %s: %w", pod.Name, address, err)
-	}
-	return true, nil
-}
-
-// pids of a container, by the cgroup that carries its name.
-func (n *Node) pids(container string) ([]int, error) {
-	for _, hierarchy := range hierarchies() {
-		found, err := filepath.Glob(filepath.Join(hierarchy, n.cgroup(), "kubepods", "*", "*", container, "cgroup.procs"))
-		if err != nil || len(found) == 0 {
-			continue
-		}
-		text, err := os.ReadFile(found[0])
-		if err != nil {
-			return nil, err
-		}
-		var pids []int
-		for word := range strings.FieldsSeq(string(text)) {
-			pid, err := strconv.Atoi(word)
+// pids of a pod's containers, by the cgroups that carry their names; at least one.
+func (n *Node) pids(pod *corev1.Pod) ([]int, error) {
+	var pids []int
+	for _, c := range pod.Status.ContainerStatuses {
+		_, id, _ := strings.Cut(c.ContainerID, "://")
+		for _, hierarchy := range hierarchies() {
+			found, err := filepath.Glob(filepath.Join(hierarchy, n.cgroup(), "kubepods", "*", "*", id, "cgroup.procs"))
 			if err != nil {
 				return nil, err
 			}
-			pids = append(pids, pid)
+			if id == "" || len(found) == 0 {
+				continue
+			}
+			text, err := os.ReadFile(found[0])
+			if err != nil {
+				return nil, err
+			}
+			for word := range strings.FieldsSeq(string(text)) {
+				pid, err := strconv.Atoi(word)
+				if err != nil {
+					return nil, err
+				}
+				pids = append(pids, pid)
+			}
+			break
 		}
-		return pids, nil
 	}
-	return nil, fmt.Errorf("node %s has no container %s", n.Name, container)
+	if len(pids) == 0 {
+		return nil, fmt.Errorf("no process of pod %s runs on node %s", pod.Name, n.Name)
+	}
+	return pids, nil
 }
 
 func (n *Node) program(name string) string { return filepath.Join(n.Bin, name) }
