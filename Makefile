@@ -120,6 +120,10 @@ build: ## Build the operator and its command line, static, into bin/.
 image: ## Make the operator's image and its bill of materials into dist/, without a container engine; IMAGEFLAGS are added.
 	go run ./hack/image -version $(VERSION) -tags $(BUILDTAGS) $(IMAGEFLAGS)
 
+.PHONY: dockerfile
+dockerfile: ## Build the Dockerfile with buildah, and compare it with the image; needs root, buildah, skopeo and busybox, and minutes.
+	@hack/dockerfile $(VERSION)
+
 .PHONY: release
 release: cluster-bin bin/helm ## Make what a version is published as, into dist/: charts, install manifest, image, command lines, checksums.
 	go run ./hack/release -version $(VERSION) -tags $(BUILDTAGS)
