@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -43,8 +44,10 @@ func (o *options) build(ctx context.Context) (err error) {
 	if o.Root, err = cluster.RepositoryRoot(); err != nil {
 		return err
 	}
-	for _, tool := range []string{"helm", node.KubeProxy, "k8s/" + node.Kubelet, "vault-transit"} {
-		if _, err := os.Stat(filepath.Join(o.Root, "bin", tool)); err != nil {
+	bin := filepath.Join(o.Root, "bin")
+	assets := cmp.Or(os.Getenv(cluster.AssetsVariable), filepath.Join(bin, "k8s"))
+	for _, tool := range []string{filepath.Join(bin, "helm"), filepath.Join(bin, node.KubeProxy), filepath.Join(bin, "vault-transit"), filepath.Join(assets, node.Kubelet)} {
+		if _, err := os.Stat(tool); err != nil {
 			return fmt.Errorf("%w: run `make e2e`, which builds it", err)
 		}
 	}

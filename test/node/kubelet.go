@@ -11,7 +11,7 @@ import (
 
 func (n *Node) kubeletCommand() []string {
 	return []string{
-		n.program("k8s/kubelet"),
+		filepath.Join(filepath.Dir(n.Cluster.Kubectl()), Kubelet),
 		"--config=" + n.path("kubelet.yaml"),
 		"--kubeconfig=" + n.path("kubelet.kubeconfig"),
 		"--root-dir=" + n.path("kubelet"),
@@ -78,7 +78,7 @@ func (n *Node) kubeletSettings() map[string]any {
 func (n *Node) cgroup() string { return filepath.Base(n.Dir) + "-" + n.Name }
 
 func (n *Node) kubeProxyCommand() []string {
-	return []string{n.program(KubeProxy), "--config=" + n.path("kube-proxy.yaml"), "--hostname-override=" + n.Name}
+	return []string{filepath.Join(n.Bin, KubeProxy), "--config=" + n.path("kube-proxy.yaml"), "--hostname-override=" + n.Name}
 }
 
 // writeKubeProxy has Services translated by iptables. The kernel's table of connections stays as it is: it is the machine's.

@@ -40,7 +40,7 @@ type Node struct {
 	Region string
 	// Dir is where it keeps everything, in a directory of its name.
 	Dir string
-	// Bin has kube-proxy, and in k8s the kubelet.
+	// Bin has kube-proxy; the kubelet is beside the programs of the control plane.
 	Bin string
 	// Cluster it joins.
 	Cluster *cluster.Cluster
@@ -196,5 +196,3 @@ func (n *Node) pids(pod *corev1.Pod) ([]int, error) {
 	}
 	return pids, nil
 }
-
-func (n *Node) program(name string) string { return filepath.Join(n.Bin, name) }
