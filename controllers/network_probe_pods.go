@@ -94,20 +94,20 @@ func (p *NetworkProbe) client(run string, addresses []corev1.PodIP) *corev1.Pod 
 func (p *NetworkProbe) await(ctx context.Context, pod *corev1.Pod, done func(*corev1.Pod) (bool, error)) (*corev1.Pod, error) {
 	last := pod
 	for {
+		is := false
 		seen, err := p.get(ctx, pod)
+		if err == nil {
+			seen, is, err = p.follow(ctx, seen, done)
+		}
 		switch {
+		case is:
+			return seen, nil
 		case ctx.Err() != nil:
 			return nil, p.late(ctx, last)
 		case err != nil:
 			return nil, err
 		}
 		last = seen
-		if is, err := done(seen); is || err != nil {
-			return seen, err
-		}
-		if last, err = p.follow(ctx, last, done); err != nil || last == nil {
-			return nil, err
-		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchPause):
@@ -124,32 +124,35 @@ func (p *NetworkProbe) get(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, e
 	return seen, err
 }
 
-// follow watches a pod until the watch ends. What it returns is done, or is to be asked for anew.
-func (p *NetworkProbe) follow(ctx context.Context, pod *corev1.Pod, done func(*corev1.Pod) (bool, error)) (*corev1.Pod, error) {
+// follow watches a pod until it is as wanted, something is in the way, or the watch ends.
+func (p *NetworkProbe) follow(ctx context.Context, pod *corev1.Pod, done func(*corev1.Pod) (bool, error)) (*corev1.Pod, bool, error) {
+	if is, err := done(pod); is || err != nil {
+		return pod, is, err
+	}
 	w, err := p.API.CoreV1().Pods(p.Namespace).Watch(ctx, metav1.SingleObject(pod.ObjectMeta))
 	if err != nil {
-		return pod, nil //nolint:nilerr // too old a version, or no answer: the next get tells
+		return pod, false, nil //nolint:nilerr // too old a version, or no answer: the next get tells
 	}
 	defer w.Stop()
 	for {
 		var e watch.Event
 		select {
 		case <-ctx.Done():
-			return pod, nil
+			return pod, false, nil
 		case e = <-w.ResultChan():
 		}
 		seen, ok := e.Object.(*corev1.Pod)
 		switch {
 		case !ok:
-			return pod, nil // it ended, or failed
+			return pod, false, nil // it ended, or failed
 		case seen.UID != pod.UID:
 			continue
 		case e.Type == watch.Deleted:
-			return nil, p.gone(pod)
+			return pod, false, p.gone(pod)
 		}
 		pod = seen
 		if is, err := done(seen); is || err != nil {
-			return seen, err
+			return seen, is, err
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -320,34 +321,47 @@ func TestARunIsBounded(t *testing.T) {
 	}
 }
 
-// TestPodsAreFollowed: what becomes of a pod is seen as it happens, and a pod that is deleted, or another by its name, is not waited for.
+// TestPodsAreFollowed: what becomes of a pod is seen as it happens, a pod that is deleted, or another by its name, is not waited for,
+// and a watch that ends is begun anew.
 func TestPodsAreFollowed(t *testing.T) {
+	pods := corev1.SchemeGroupVersion.WithResource("pods")
 	for name, c := range map[string]struct {
-		then func(w *probeWorld, pod *corev1.Pod)
+		then func(w *probeWorld, pod *corev1.Pod, seen *watch.RaceFreeFakeWatcher)
 		why  string
 	}{
-		"it comes": {func(w *probeWorld, pod *corev1.Pod) {
+		"it comes": {func(w *probeWorld, pod *corev1.Pod, seen *watch.RaceFreeFakeWatcher) {
 			w.kubelet(t, pod)
-			_ = w.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, probeHome)
+			seen.Modify(pod)
 		}, ""},
-		"it goes": {func(w *probeWorld, pod *corev1.Pod) {
-			_ = w.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), probeHome, pod.Name)
+		"it goes": {func(_ *probeWorld, pod *corev1.Pod, seen *watch.RaceFreeFakeWatcher) {
+			seen.Delete(pod)
+		}, "somebody deleted the probe's pods in namespace hipaa-system-probe while they ran"},
+		"the watch ends, and it has come": {func(w *probeWorld, pod *corev1.Pod, seen *watch.RaceFreeFakeWatcher) {
+			w.kubelet(t, pod)
+			if err := w.Tracker().Update(pods, pod, probeHome); err != nil {
+				t.Error(err)
+			}
+			seen.Stop()
+		}, ""},
+		"the watch ends, and another pod has its name": {func(w *probeWorld, pod *corev1.Pod, seen *watch.RaceFreeFakeWatcher) {
+			pod.UID = "other"
+			if err := w.Tracker().Update(pods, pod, probeHome); err != nil {
+				t.Error(err)
+			}
+			seen.Stop()
 		}, "somebody deleted the probe's pods in namespace hipaa-system-probe while they ran"},
 	} {
 		w := newProbeWorld(t)
-		watched := make(chan struct{}, 8)
-		w.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watchInterface, error) {
-			watched <- struct{}{}
-			return false, nil, nil
-		})
+		var pending *corev1.Pod
 		onEnd(endTarget, func(pod *corev1.Pod) {
 			pod.Status = corev1.PodStatus{Phase: corev1.PodPending}
-			late := pod.DeepCopy()
-			go func() {
-				<-watched
-				c.then(w, late)
-			}()
+			pending = pod.DeepCopy()
 		})(w)
+		w.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
+			seen := watch.NewRaceFreeFake()
+			c.then(w, pending, seen)
+			return true, seen, nil
+		})
 		if o := w.probe.look(t.Context()); o.Why != c.why {
 			t.Errorf("%s: outcome %+v", name, o)
 		}

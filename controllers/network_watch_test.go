@@ -10,15 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
 )
-
-type watchInterface = watch.Interface
 
 // networkWatch of an operator that starts now, on the world its predecessor left.
 func networkWatch(w *probeWorld, now *clocktesting.FakeClock) (*NetworkWatch, *events.FakeRecorder) {

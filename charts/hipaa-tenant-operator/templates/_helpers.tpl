@@ -36,9 +36,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - --metrics-bind-address={{ if .Values.metrics.enabled }}:{{ int .Values.metrics.port }}{{ else }}0{{ end }}
 - --health-probe-bind-address=:8081
 {{- include "hipaa-tenant-operator.vaultArgs" . }}
-{{- if .Values.networkProbe.enabled }}
-- --network-probe-interval={{ .Values.networkProbe.interval }}
-- --network-probe-image={{ include "hipaa-tenant-operator.image" . }}
+{{- with .Values.networkProbe }}{{/* not there when an upgrade reuses the values of a version before it */}}
+{{- if .enabled }}
+- --network-probe-interval={{ .interval | default "1h" }}
+- --network-probe-image={{ include "hipaa-tenant-operator.image" $ }}
+{{- end }}
 {{- end }}
 {{- if .Values.kmsPlugins.volume }}
 - --kms-plugin-dir=/run/kms

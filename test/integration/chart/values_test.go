@@ -47,6 +47,8 @@ func TestOperatorValues(t *testing.T) {
 		{"networkProbe.enabled=true,image.digest=" + digest, deployment, "containers.0.args", `"--network-probe-image=ghcr.io/hipaatenant/hipaa-tenant-operator@` + digest + `"]`},
 		{"networkProbe.enabled=true,imagePullSecrets[0].name=pull", "ServiceAccount hipaa-network-probe", ".imagePullSecrets", `[{"name":"pull"}]`},
 		{"networkProbe.enabled=true,networkProbe.imagePullSecrets[0].name=own", "ServiceAccount hipaa-network-probe", ".imagePullSecrets", `[{"name":"own"}]`},
+		{"networkProbe=null", deployment, "containers.0.args", `"--health-probe-bind-address=:8081"]`}, // values of a version before it, reused
+		{"networkProbe.interval=null,networkProbe.enabled=true", deployment, "containers.0.args", `"--network-probe-interval=1h"`},
 		{"networkProbe.enabled=false", "Namespace default-probe", "", ""},
 		{"kmsPlugins.volume.hostPath.path=/x", deployment, "containers.0.args", `"--kms-plugin-dir=/run/kms"`},
 		{"kmsPlugins.volume.hostPath.path=/x", deployment, "volumes.0", `{"hostPath":{"path":"/x"},"name":"kms-plugins"}`},
