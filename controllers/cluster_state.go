@@ -131,14 +131,7 @@ func (s *ClusterState) AtRest() *atrest.Verdict {
 
 // setAtRest says whether the verdict is another one than before.
 func (s *ClusterState) setAtRest(verdict atrest.Verdict) (changed bool) {
-	s.mu.Lock()
-	changed = s.atRest == nil || *s.atRest != verdict
-	s.atRest = &verdict
-	s.mu.Unlock()
-	if changed {
-		s.announce()
-	}
-	return changed
+	return setVerdict(s, &s.atRest, verdict)
 }
 
 // Network is whether the network plug-in enforces policies; nil before anything was said of it. Nobody changes what it returns.
@@ -150,9 +143,14 @@ func (s *ClusterState) Network() *netprobe.Verdict {
 
 // setNetwork says whether the verdict is another one than before.
 func (s *ClusterState) setNetwork(verdict netprobe.Verdict) (changed bool) {
+	return setVerdict(s, &s.network, verdict)
+}
+
+// setVerdict puts a verdict in its place, and announces one that is another than before.
+func setVerdict[V comparable](s *ClusterState, place **V, verdict V) (changed bool) {
 	s.mu.Lock()
-	changed = s.network == nil || *s.network != verdict
-	s.network = &verdict
+	changed = *place == nil || **place != verdict
+	*place = &verdict
 	s.mu.Unlock()
 	if changed {
 		s.announce()
