@@ -69,6 +69,7 @@ e2e: ## Run the operator's image and tenants' workloads on two real nodes, story
 	@bin/e2e -possible
 	@$(MAKE) --no-print-directory cluster-bin bin/helm bin/kube-proxy vault-bin
 	@go run ./hack/cluster build -kubelet
+	@WALLS_KERNEL=1 go test -count=1 ./test/walls # what enforces policies on these nodes, tried on this kernel
 	@bin/e2e $(E2EFLAGS)
 
 .PHONY: bench

@@ -136,12 +136,7 @@ func (w *world) startCluster(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	config := w.cluster.Config()
-	config.WarningHandler = rest.NoWarnings{}
-	if w.admin, err = operator.NewClient(config); err != nil {
-		return err
-	}
-	w.kube, err = kubernetes.NewForConfig(config)
+	w.admin, w.kube, err = operator.NewAdmin(w.cluster)
 	return err
 }
 

@@ -140,13 +140,22 @@ func (w *world) lives(ctx context.Context, tenants ...string) (map[string]life, 
 	return all, nil
 }
 
-// ended lists the containers that do not live on.
-func ended(before, now map[string]life) (gone []string) {
+// livedOn counts the containers that do not live on, which none must do.
+func (w *world) livedOn(ctx context.Context, before map[string]life, tenants ...string) (figures string, err error) {
+	now, err := w.lives(ctx, tenants...)
+	if err != nil {
+		return "", err
+	}
+	var gone []string
 	for name, l := range before {
 		if now[name] != l {
 			gone = append(gone, name)
 		}
 	}
 	slices.Sort(gone)
-	return gone
+	figures = fmt.Sprintf(" restarted=%d", len(gone))
+	if len(gone) > 0 {
+		err = fmt.Errorf("containers were restarted: %s", strings.Join(gone, ", "))
+	}
+	return figures, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
@@ -42,16 +41,8 @@ func (w *world) restart(ctx context.Context) (string, error) {
 	if err != nil {
 		return figures, err
 	}
-	now, err := w.lives(ctx, all...)
-	if err != nil {
-		return figures, err
-	}
-	gone := ended(before, now)
-	figures += fmt.Sprintf(" restarted=%d", len(gone))
-	if len(gone) > 0 {
-		return figures, fmt.Errorf("containers were restarted: %s", strings.Join(gone, ", "))
-	}
-	return figures, w.awaitTenants(ctx, tenants...)
+	restarted, err := w.livedOn(ctx, before, all...)
+	return figures + restarted, errors.Join(err, w.awaitTenants(ctx, tenants...))
 }
 
 // revive starts container runtime and kubelet again, and returns how long the node took to be Ready.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -45,14 +44,6 @@ func (w *world) upgrade(ctx context.Context) (string, error) {
 	if err != nil {
 		return figures, err
 	}
-	now, err := w.lives(ctx, clinics()...)
-	if err != nil {
-		return figures, err
-	}
-	gone := ended(before, now)
-	figures += fmt.Sprintf(" restarted=%d", len(gone))
-	if len(gone) > 0 {
-		return figures, fmt.Errorf("containers were restarted: %s", strings.Join(gone, ", "))
-	}
-	return figures, w.awaitTenants(ctx, clinics()...)
+	restarted, err := w.livedOn(ctx, before, clinics()...)
+	return figures + restarted, errors.Join(err, w.awaitTenants(ctx, clinics()...))
 }

@@ -13,7 +13,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
@@ -63,12 +62,7 @@ func (w *world) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	config := w.cluster.Config()
-	config.WarningHandler = rest.NoWarnings{}
-	if w.admin, err = operator.NewClient(config); err != nil {
-		return err
-	}
-	if w.api, err = kubernetes.NewForConfig(config); err != nil {
+	if w.admin, w.api, err = operator.NewAdmin(w.cluster); err != nil {
 		return err
 	}
 	if err := w.startVault(ctx); err != nil {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,6 +40,19 @@ func NewClient(config *rest.Config) (client.Client, error) {
 		}
 	}
 	return client.New(config, client.Options{Scheme: scheme})
+}
+
+// NewAdmin returns both sorts of client of the cluster's administrator. Neither repeats the API server's warnings: tests ask for
+// what it warns of.
+func NewAdmin(c *cluster.Cluster) (client.Client, *kubernetes.Clientset, error) {
+	config := c.Config()
+	config.WarningHandler = rest.NoWarnings{}
+	admin, err := NewClient(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	api, err := kubernetes.NewForConfig(config)
+	return admin, api, err
 }
 
 // Install applies the custom resource definitions, the namespace, the service account and the roles, from config/, and

@@ -15,7 +15,6 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
@@ -84,12 +83,7 @@ func (w *world) startCluster(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	config := w.cluster.Config()
-	config.WarningHandler = rest.NoWarnings{}
-	if w.admin, err = operator.NewClient(config); err != nil {
-		return err
-	}
-	if w.api, err = kubernetes.NewForConfig(config); err != nil {
+	if w.admin, w.api, err = operator.NewAdmin(w.cluster); err != nil {
 		return err
 	}
 	w.audit = &auditLog{path: w.cluster.AuditLogPath()}
