@@ -46,13 +46,16 @@ down: ## Stop the local cluster and the operator, and remove their data.
 
 ##@ Check
 
+# The result lines that the packages wrote, with what failed at the end, where it is seen.
+RESULTS = grep -v '^failed: ' "$$lines" | sort; grep '^failed: ' "$$lines" | sort
+
 .PHONY: test
 test: cluster-bin bin/helm softhsm ## Run all tests with the race detector; TESTFLAGS are added. Ends with the result lines.
 	@lines="$$(mktemp)"; trap 'rm -f "$$lines"' EXIT; \
 		export HIPAA_TEST_LINES="$$lines"; \
 		go test -race -timeout 30m $(TESTFLAGS) ./...; status=$$?; \
 		for module in test/oracle test/kmsplugin; do (cd $$module && go test -race -timeout 30m $(TESTFLAGS) ./...) || status=1; done; \
-		sort "$$lines"; exit $$status
+		$(RESULTS); exit $$status
 
 .PHONY: gitops
 gitops: cluster-bin bin/helm bin/kustomize-controller bin/argocd-engine ## Run Flux and Argo CD's engine against tenants on a real control plane; builds both the first time. Ends with the result lines.
@@ -60,7 +63,7 @@ gitops: cluster-bin bin/helm bin/kustomize-controller bin/argocd-engine ## Run F
 		export HIPAA_TEST_LINES="$$lines"; status=0; \
 		(cd test/argocd && CGO_ENABLED=0 go test -trimpath -count=1 $(TESTFLAGS) ./...) || status=1; \
 		(cd test/gitops && go test -count=1 -timeout 40m $(TESTFLAGS) ./...) || status=1; \
-		sort "$$lines"; exit $$status
+		$(RESULTS); exit $$status
 
 .PHONY: e2e
 e2e: ## Run the operator's image and tenants' workloads on two real nodes, story by story; needs root.

@@ -26,6 +26,8 @@ func TestDocs(t *testing.T) {
 	RunSpecs(t, "docs")
 }
 
+var _ = ReportAfterSuite("failures", report.Failures)
+
 // One container, because all pages share a cluster.
 var _ = Describe("the documentation", Ordered, ContinueOnFailure, func() {
 	all := pages()

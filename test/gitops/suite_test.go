@@ -23,6 +23,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var binary string
@@ -33,6 +34,8 @@ func TestGitOps(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "gitops")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx SpecContext) { binary = bed.Build(ctx) }, NodeTimeout(5*time.Minute))
 

@@ -33,6 +33,8 @@ func TestPlacement(t *testing.T) {
 	RunSpecs(t, "placement")
 }
 
+var _ = ReportAfterSuite("failures", report.Failures)
+
 // What has happened when the specs begin.
 var (
 	happened *world

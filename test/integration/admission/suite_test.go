@@ -15,6 +15,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 const startTimeout = 4 * time.Minute
@@ -31,6 +32,8 @@ func TestAdmission(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "admission")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	log.SetLogger(GinkgoLogr) // warnings of the API server

@@ -25,6 +25,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 // tenant is looked at in every variant, and has a Secret of its own.
@@ -44,6 +45,8 @@ func TestAtRest(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "encryption at rest")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	binary = bed.Build(ctx)

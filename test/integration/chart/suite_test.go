@@ -26,6 +26,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
@@ -40,6 +41,8 @@ func TestChart(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "chart")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 // The nodes run pods in name only, so that what is installed is admitted, scheduled and counted as it would be, without
 // the image.

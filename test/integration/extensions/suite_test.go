@@ -22,6 +22,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
@@ -39,6 +40,8 @@ func TestExtensions(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "extensions")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error

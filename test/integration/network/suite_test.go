@@ -17,6 +17,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 const (
@@ -34,6 +35,8 @@ func TestNetwork(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
 	RunSpecs(t, "network probe")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	binary = bed.Build(ctx)

@@ -21,6 +21,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
@@ -45,6 +46,8 @@ func TestStories(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	RunSpecs(t, "stories")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error

@@ -17,6 +17,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 const (
@@ -41,6 +42,8 @@ func TestTamper(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
 	RunSpecs(t, "tamper")
 }
+
+var _ = ReportAfterSuite("failures", report.Failures)
 
 var _ = BeforeSuite(func(ctx SpecContext) { binary = bed.Build(ctx) }, NodeTimeout(3*time.Minute))
 

@@ -37,6 +37,8 @@ func TestTenant(t *testing.T) {
 	RunSpecs(t, "tenant")
 }
 
+var _ = ReportAfterSuite("failures", report.Failures)
+
 var _ = BeforeSuite(func(ctx SpecContext) {
 	binary = bed.Build(ctx)
 	world = bed.Start(ctx, cluster.Options{ControllerManager: true, Scheduler: true, Kwok: true})
