@@ -41,6 +41,7 @@ var _ = Describe("an operator killed at any write of a creation", Ordered, func(
 		DeferCleanup(front.Close)
 		Expect(world.Running.Kill()).To(Succeed())
 		start(ctx, operator.Options{Proxy: front.URL, ProxyCA: front.ca()})
+		awaitLook(ctx)
 		DeferCleanup(func(ctx SpecContext) {
 			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)

@@ -47,6 +47,7 @@ var _ = Describe("an operator killed in the middle of a shred", Ordered, func() 
 		DeferCleanup(front.Close)
 		k, o = startKMS(), operator.Options{Proxy: front.URL, ProxyCA: front.ca()}
 		k.run(ctx, o)
+		awaitLook(ctx)
 		DeferCleanup(func(ctx SpecContext) {
 			Expect(world.Running.Kill()).To(Succeed())
 			startOperator(ctx)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/apply"
+	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
@@ -63,10 +64,18 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 var _ = AfterEach(func() { world.KeepOnFailure() })
 
-// startOperator starts the operator anew, with further arguments.
+// startOperator starts the operator anew, with further arguments, and waits until it has looked at all it looks at by itself.
 func startOperator(ctx context.Context, args ...string) {
 	GinkgoHelper()
 	start(ctx, operator.Options{Args: args})
+	awaitLook(ctx)
+}
+
+// awaitLook waits until the operator has seen how the API server stores Secrets. That is said of every tenant, so one that is
+// made before it is written to once more.
+func awaitLook(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(world.Metrics).WithContext(ctx).Should(ContainSubstring("\n"+`hipaatenant_encryption_at_rest{state="%s"} 1`+"\n", atrest.StateNotEncrypted))
 }
 
 func start(ctx context.Context, o operator.Options) {
