@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
@@ -26,7 +27,7 @@ func TestDocs(t *testing.T) {
 	RunSpecs(t, "docs")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 // One container, because all pages share a cluster.
 var _ = Describe("the documentation", Ordered, ContinueOnFailure, func() {

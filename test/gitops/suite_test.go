@@ -23,7 +23,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 )
 
 var binary string
@@ -35,7 +35,7 @@ func TestGitOps(t *testing.T) {
 	RunSpecs(t, "gitops")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) { binary = bed.Build(ctx) }, NodeTimeout(5*time.Minute))
 

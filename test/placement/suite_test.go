@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
@@ -33,7 +34,7 @@ func TestPlacement(t *testing.T) {
 	RunSpecs(t, "placement")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 // What has happened when the specs begin.
 var (

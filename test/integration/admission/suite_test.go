@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	pt "github.com/hipaatenant/hipaa-tenant-operator/test/policytest"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 const startTimeout = 4 * time.Minute
@@ -33,7 +33,7 @@ func TestAdmission(t *testing.T) {
 	RunSpecs(t, "admission")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	log.SetLogger(GinkgoLogr) // warnings of the API server

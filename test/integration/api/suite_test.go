@@ -22,7 +22,7 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 )
 
 const (
@@ -45,7 +45,7 @@ func TestAPI(t *testing.T) {
 	RunSpecs(t, "api")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error

@@ -24,8 +24,8 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 // tenant is looked at in every variant, and has a Secret of its own.
@@ -46,7 +46,7 @@ func TestAtRest(t *testing.T) {
 	RunSpecs(t, "encryption at rest")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	binary = bed.Build(ctx)

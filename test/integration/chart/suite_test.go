@@ -25,8 +25,8 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
@@ -42,7 +42,7 @@ func TestChart(t *testing.T) {
 	RunSpecs(t, "chart")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 // The nodes run pods in name only, so that what is installed is admitted, scheduled and counted as it would be, without
 // the image.

@@ -18,9 +18,9 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
@@ -41,7 +41,7 @@ func TestLeak(t *testing.T) {
 	RunSpecs(t, "leak")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	manager = bed.Build(ctx)

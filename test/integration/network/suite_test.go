@@ -15,9 +15,9 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 const (
@@ -36,7 +36,7 @@ func TestNetwork(t *testing.T) {
 	RunSpecs(t, "network probe")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	binary = bed.Build(ctx)

@@ -20,8 +20,8 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/keyring/keyringtest"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 var (
@@ -47,7 +47,7 @@ func TestStories(t *testing.T) {
 	RunSpecs(t, "stories")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error

@@ -16,8 +16,8 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/admission"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
-	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 const (
@@ -43,7 +43,7 @@ func TestTamper(t *testing.T) {
 	RunSpecs(t, "tamper")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) { binary = bed.Build(ctx) }, NodeTimeout(3*time.Minute))
 

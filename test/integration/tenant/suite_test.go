@@ -17,6 +17,7 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/atrest"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/bed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/failed"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/fixture"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/kstatus"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
@@ -38,7 +39,7 @@ func TestTenant(t *testing.T) {
 	RunSpecs(t, "tenant")
 }
 
-var _ = ReportAfterSuite("failures", report.Failures)
+var _ = ReportAfterSuite("failures", failed.Report)
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	binary = bed.Build(ctx)

@@ -1,4 +1,5 @@
-package report
+// Package failed says at the end of a run which specs failed: what ginkgo says of them stands hundreds of lines above it.
+package failed
 
 import (
 	"fmt"
@@ -6,18 +7,20 @@ import (
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 // longest is how many bytes of a failure's message are shown: its reason stands first, a dump of objects after it.
 const longest = 600
 
-// Failures reports each spec, and each part around the specs, that failed, with where and why. Suites hand it to
-// ginkgo's ReportAfterSuite: of a long run the end is what people see, and what ginkgo says of a failure stands far above it.
-func Failures(r types.Report) {
+// Report writes a result line for each spec, and each part around the specs, that failed, with where and why. Suites hand it to
+// ginkgo's ReportAfterSuite.
+func Report(r types.Report) {
 	for i := range r.SpecReports {
 		s := &r.SpecReports[i]
 		if s.State.Is(types.SpecStateFailureStates) {
-			Line("%s", failure(r.SuiteDescription, s))
+			report.Line("%s", failure(r.SuiteDescription, s))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package report
+package failed
 
 import (
 	"os"
@@ -7,15 +7,17 @@ import (
 	"testing"
 
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/hipaatenant/hipaa-tenant-operator/test/report"
 )
 
 func TestFailuresAreALineEach(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lines")
-	t.Setenv(File, path)
+	t.Setenv(report.File, path)
 	at := func(message string) types.Failure {
 		return types.Failure{Message: message, Location: types.CodeLocation{FileName: "x/some_test.go", LineNumber: 7}}
 	}
-	Failures(types.Report{SuiteDescription: "tenant", SpecReports: types.SpecReports{
+	Report(types.Report{SuiteDescription: "tenant", SpecReports: types.SpecReports{
 		{LeafNodeText: "passes", State: types.SpecStatePassed},
 		{LeafNodeText: "is skipped", State: types.SpecStateSkipped},
 		{ContainerHierarchyTexts: []string{"drift"}, LeafNodeText: "is repaired", State: types.SpecStateFailed, Failure: at("Expected\n    <int>: 1\nto equal\n    <int>: 2")},
