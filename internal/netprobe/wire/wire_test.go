@@ -21,6 +21,11 @@ import (
 
 const run = "run-1"
 
+// loopback is the nth address of a network of this process alone: the probe's ports are fixed, and tests of another copy may run.
+func loopback(n int) string {
+	return fmt.Sprintf("127.%d.%d.%d", 128|os.Getpid()>>8&127, os.Getpid()&255, n)
+}
+
 // listening starts a target on an address, and waits until it listens.
 func listening(t *testing.T, address string) {
 	t.Helper()
@@ -95,7 +100,7 @@ func TestConnect(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.through), func(t *testing.T) {
 			t.Parallel()
-			target, seen := fmt.Sprintf("127.81.%d.1", i), fmt.Sprintf("127.81.%d.2", i)
+			target, seen := loopback(10+i), loopback(20+i)
 			listening(t, target)
 			for _, k := range c.through {
 				fake(t, seen, forward(target, k), k)
@@ -131,7 +136,7 @@ func TestOnlyTheTargetCounts(t *testing.T) {
 		"an endless line":          {func(conn net.Conn) { _, _ = io.WriteString(conn, strings.Repeat("x", 1<<16)) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			address := "127.82.0.1"
+			address := loopback(2)
 			fake(t, address, c.with, netprobe.Egress)
 			begun := time.Now()
 			if got := try(t.Context(), netprobe.Try{Address: netip.MustParseAddr(address), Kind: netprobe.Egress}, run); got != c.want {
@@ -147,7 +152,7 @@ func TestOnlyTheTargetCounts(t *testing.T) {
 // TestListenNeedsAllPorts: a target that does not listen on one of them ends, and with it the connection that is allowed.
 func TestListenNeedsAllPorts(t *testing.T) {
 	for _, taken := range netprobe.Kinds() {
-		address := "127.83.0.1"
+		address := loopback(3)
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", netip.AddrPortFrom(netip.MustParseAddr(address), taken.Port()).String())
 		if err != nil {
 			t.Fatal(err)
@@ -182,7 +187,7 @@ func TestGreetFailsWithItsListener(t *testing.T) {
 
 // TestCommand: `manager probe` over loopback, with the answer where the kubelet reads it.
 func TestCommand(t *testing.T) {
-	const address = "127.84.0.1"
+	address := loopback(4)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, []string{"listen", "--run=" + run, "--address=" + address}, io.Discard) }()
@@ -225,7 +230,7 @@ func readAnswer(t *testing.T, file string) netprobe.Answer {
 func TestAClientIsToldToEnd(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
-	if answer := Connect(ctx, []netip.Addr{netip.MustParseAddr("127.85.0.1")}, run, time.Minute); answer.Result != netprobe.Inconclusive {
+	if answer := Connect(ctx, []netip.Addr{netip.MustParseAddr(loopback(5))}, run, time.Minute); answer.Result != netprobe.Inconclusive {
 		t.Errorf("answer %+v", answer)
 	}
 }
