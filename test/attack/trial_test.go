@@ -80,7 +80,8 @@ func (t *trial) make(ctx context.Context, o *unstructured.Unstructured) error {
 		func() error { return t.w.admin.Create(ctx, o.DeepCopy()) })
 }
 
-// attempt sends the request, again when a controller wrote in between.
+// attempt sends the request, again when a controller wrote in between, or when the API server had no time to judge it: some
+// requests are made to cost as much as an expression may.
 func (t *trial) attempt(ctx context.Context) (answer *unstructured.Unstructured, tried bool, err error) {
 	for range 20 {
 		if t.before, err = t.look(ctx); err != nil {
@@ -92,11 +93,11 @@ func (t *trial) attempt(ctx context.Context) (answer *unstructured.Unstructured,
 		}
 		t.began = time.Now()
 		answer, t.err = send(ctx, t.w.clients[t.actor], r)
-		if !apierrors.IsConflict(t.err) {
+		if !apierrors.IsConflict(t.err) && !apierrors.IsTimeout(t.err) {
 			return answer, true, nil
 		}
 	}
-	return nil, false, fmt.Errorf("twenty conflicts: %w", t.err)
+	return nil, false, fmt.Errorf("no answer to twenty requests: %w", t.err)
 }
 
 func (t *trial) request() request {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -45,6 +46,7 @@ type Env struct {
 	operator *rest.Config
 	mu       sync.Mutex
 	clients  map[User]client.Client
+	markers  atomic.Int32 // made so far
 }
 
 // New prepares the people on a running control plane, and installs the custom resource definitions. Install adds the
@@ -179,7 +181,7 @@ func Await(ctx context.Context, what string, try func(context.Context) error) er
 
 func objectMeta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 
-// Restore puts the policy and the binding of this name back as shipped.
+// Restore puts the policy and the binding of this name back as shipped, and waits until the API server goes by them.
 func (e *Env) Restore(ctx context.Context, name string) error {
 	shipped, err := admission.Load(admission.DefaultIdentity)
 	if err != nil {
@@ -193,7 +195,7 @@ func (e *Env) Restore(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	return nil
+	return e.takeUp(ctx)
 }
 
 // Replace makes the API server hold this policy or binding, and starts again when the type checker came between.
