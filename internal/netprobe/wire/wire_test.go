@@ -17,14 +17,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/loopback"
 )
 
 const run = "run-1"
-
-// loopback is the nth address of a network of this process alone: the probe's ports are fixed, and tests of another copy may run.
-func loopback(n int) string {
-	return fmt.Sprintf("127.%d.%d.%d", 128|os.Getpid()>>8&127, os.Getpid()&255, n)
-}
 
 // listening starts a target on an address, and waits until it listens.
 func listening(t *testing.T, address string) {
@@ -100,7 +96,7 @@ func TestConnect(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.through), func(t *testing.T) {
 			t.Parallel()
-			target, seen := loopback(10+i), loopback(20+i)
+			target, seen := loopback.Address(10+i), loopback.Address(20+i)
 			listening(t, target)
 			for _, k := range c.through {
 				fake(t, seen, forward(target, k), k)
@@ -136,7 +132,7 @@ func TestOnlyTheTargetCounts(t *testing.T) {
 		"an endless line":          {func(conn net.Conn) { _, _ = io.WriteString(conn, strings.Repeat("x", 1<<16)) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			address := loopback(2)
+			address := loopback.Address(2)
 			fake(t, address, c.with, netprobe.Egress)
 			begun := time.Now()
 			if got := try(t.Context(), netprobe.Try{Address: netip.MustParseAddr(address), Kind: netprobe.Egress}, run); got != c.want {
@@ -152,7 +148,7 @@ func TestOnlyTheTargetCounts(t *testing.T) {
 // TestListenNeedsAllPorts: a target that does not listen on one of them ends, and with it the connection that is allowed.
 func TestListenNeedsAllPorts(t *testing.T) {
 	for _, taken := range netprobe.Kinds() {
-		address := loopback(3)
+		address := loopback.Address(3)
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", netip.AddrPortFrom(netip.MustParseAddr(address), taken.Port()).String())
 		if err != nil {
 			t.Fatal(err)
@@ -187,7 +183,7 @@ func TestGreetFailsWithItsListener(t *testing.T) {
 
 // TestCommand: `manager probe` over loopback, with the answer where the kubelet reads it.
 func TestCommand(t *testing.T) {
-	address := loopback(4)
+	address := loopback.Address(4)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, []string{"listen", "--run=" + run, "--address=" + address}, io.Discard) }()
@@ -230,7 +226,7 @@ func readAnswer(t *testing.T, file string) netprobe.Answer {
 func TestAClientIsToldToEnd(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
-	if answer := Connect(ctx, []netip.Addr{netip.MustParseAddr(loopback(5))}, run, time.Minute); answer.Result != netprobe.Inconclusive {
+	if answer := Connect(ctx, []netip.Addr{netip.MustParseAddr(loopback.Address(5))}, run, time.Minute); answer.Result != netprobe.Inconclusive {
 		t.Errorf("answer %+v", answer)
 	}
 }

@@ -21,12 +21,13 @@ import (
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
 	"github.com/hipaatenant/hipaa-tenant-operator/internal/netprobe"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/loopback"
 )
 
 // Addresses: where the target's process listens, and where the network shows it to others.
-const (
-	listens = "127.91.0.1"
-	shown   = "127.91.0.2"
+var (
+	listens = loopback.Address(1)
+	shown   = loopback.Address(2)
 )
 
 // Nodes the pods run on.
