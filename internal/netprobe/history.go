@@ -102,16 +102,21 @@ const (
 	confirmed = 2
 )
 
-// hold is how long an answer counts without another one.
+// hold is how long good news counts without another answer.
 func (h *History) hold() time.Duration { return max(h.Interval*5/2, leastHold) }
 
 // retry is how soon to ask again when there is something to wait for.
 func (h *History) retry() time.Duration { return min(h.Interval, max(h.Interval/10, soonest)) }
 
-// holds says that the answer that stands still counts. One from the future never does: nobody would notice when it is old.
+// holds says that the answer that stands still counts. Bad news does until good news ends it: that nobody can look any more
+// mends nothing, and tenants would be called isolated for it. Good news grows old, and none from the future counts: nobody would
+// notice when it is old.
 func (h *History) holds(now time.Time) bool {
 	if h.Stands == nil {
 		return false
+	}
+	if h.Stands.Result == NotEnforced {
+		return true
 	}
 	age := now.Sub(h.Stands.At)
 	return age > -skew && age < h.hold()
@@ -125,7 +130,11 @@ func (h *History) Recall(r Record, now time.Time) time.Duration {
 		h.Stands = nil
 		return 0
 	}
-	return min(h.Interval, max(0, r.At.Add(h.Interval).Sub(now)))
+	wait := h.Interval
+	if r.Result == NotEnforced {
+		wait = h.retry()
+	}
+	return min(wait, max(0, r.At.Add(wait).Sub(now)))
 }
 
 // Take takes the outcome of a run. It returns what is said from now on, and how soon to run again. Bad news counts at once.

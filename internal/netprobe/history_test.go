@@ -60,9 +60,17 @@ func TestHistory(t *testing.T) {
 			{0, enforcedAB, "seen first at 2026-11-22T12:00:00Z", hour},
 			{3 * hour, enforcedAB, "seen first at 2026-11-22T15:00:00Z", hour},
 		},
-		"good news need not be confirmed when the bad is too old": {
+		"bad news does not grow old": {
 			{0, openAB, "does not enforce", hour / 10},
-			{3 * hour, enforcedAB, "enforces them", hour},
+			{hour / 10, unclear, "does not enforce", hour / 10},
+			{3 * hour, unclear, "does not enforce", hour / 10},
+			{1000 * hour, enforcedAB, "does not enforce", hour / 10},
+			{1000 * hour, enforcedAB, "enforces them", hour},
+		},
+		"bad news outlives clocks": {
+			{0, openAB, "does not enforce", hour / 10},
+			{-2 * hour, unclear, "does not enforce", hour / 10},
+			{0, enforcedAB, "does not enforce", hour / 10},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,8 +98,11 @@ func TestHistory(t *testing.T) {
 
 // TestAnAnswerOutlivesTheProcess: the next one says the same, and asks when the first would have.
 func TestAnAnswerOutlivesTheProcess(t *testing.T) {
-	for _, o := range []Outcome{enforcedAB, openAB, ingressAA} {
-		h := History{Interval: time.Hour}
+	for _, c := range []struct {
+		o    Outcome
+		wait time.Duration
+	}{{enforcedAB, 45 * time.Minute}, {openAB, 0}, {ingressAA, 0}} {
+		o, h := c.o, History{Interval: time.Hour}
 		said, _ := h.Take(o, noon.Add(123*time.Millisecond))
 		h.Take(o, noon.Add(30*time.Minute))
 		record, ok := ReadRecord(h.Data(unclear, noon.Add(40*time.Minute)))
@@ -99,8 +110,8 @@ func TestAnAnswerOutlivesTheProcess(t *testing.T) {
 			t.Fatalf("%+v cannot be read", h.Data(unclear, noon))
 		}
 		next := History{Interval: time.Hour}
-		if wait := next.Recall(record, noon.Add(45*time.Minute)); wait != 45*time.Minute {
-			t.Errorf("it waits for %s, want 45m", wait)
+		if wait := next.Recall(record, noon.Add(45*time.Minute)); wait != c.wait {
+			t.Errorf("%s: it waits for %s, want %s", o.Result, wait, c.wait)
 		}
 		if next.Stands == nil || next.Stands.Verdict() != said {
 			t.Errorf("it says %+v, want %+v", next.Stands, said)
@@ -111,26 +122,40 @@ func TestAnAnswerOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// TestAnOldAnswerIsNotRecalled, nor one from the future.
-func TestAnOldAnswerIsNotRecalled(t *testing.T) {
+// TestWhatIsRecalled: good news that is neither too old nor from the future, bad news always. The next run comes when it would
+// have come.
+func TestWhatIsRecalled(t *testing.T) {
 	for name, c := range map[string]struct {
+		result        Result
 		interval, age time.Duration
 		counts        bool
 		wait          time.Duration
 	}{
-		"fresh":                    {time.Hour, 0, true, time.Hour},
-		"due":                      {time.Hour, time.Hour, true, 0},
-		"overdue":                  {time.Hour, 149 * time.Minute, true, 0},
-		"too old":                  {time.Hour, 150 * time.Minute, false, 0},
-		"of a clock that is ahead": {time.Hour, -30 * time.Second, true, time.Hour},
-		"of the future":            {time.Hour, -time.Minute, false, 0},
-		"of a busy probe":          {10 * time.Second, 4 * time.Minute, true, 0},
-		"of a busy probe, too old": {10 * time.Second, 5 * time.Minute, false, 0},
+		"fresh":                    {Enforced, time.Hour, 0, true, time.Hour},
+		"due":                      {Enforced, time.Hour, time.Hour, true, 0},
+		"overdue":                  {Enforced, time.Hour, 149 * time.Minute, true, 0},
+		"too old":                  {Enforced, time.Hour, 150 * time.Minute, false, 0},
+		"of a clock that is ahead": {Enforced, time.Hour, -30 * time.Second, true, time.Hour},
+		"of the future":            {Enforced, time.Hour, -time.Minute, false, 0},
+		"of a busy probe":          {Enforced, 10 * time.Second, 4 * time.Minute, true, 0},
+		"of a busy probe, too old": {Enforced, 10 * time.Second, 5 * time.Minute, false, 0},
+		"bad":                      {NotEnforced, time.Hour, 0, true, 6 * time.Minute},
+		"bad, a moment ago":        {NotEnforced, time.Hour, 2 * time.Minute, true, 4 * time.Minute},
+		"bad, due":                 {NotEnforced, time.Hour, 6 * time.Minute, true, 0},
+		"bad, a year ago":          {NotEnforced, time.Hour, 8760 * time.Hour, true, 0},
+		"bad, of the future":       {NotEnforced, time.Hour, -8760 * time.Hour, true, 6 * time.Minute},
+		"bad, of a busy probe":     {NotEnforced, 10 * time.Second, 0, true, 10 * time.Second},
 	} {
 		h := History{Interval: c.interval}
-		record := Record{Result: Enforced, Since: noon.Add(-24 * time.Hour), At: noon.Add(-c.age)}
+		record := Record{Result: c.result, Since: noon.Add(-9000 * time.Hour), At: noon.Add(-c.age)}
 		if wait := h.Recall(record, noon); wait != c.wait || (h.Stands != nil) != c.counts {
 			t.Errorf("%s: it counts: %t, wait %s; want %t, %s", name, h.Stands != nil, wait, c.counts, c.wait)
+		}
+		if c.result == Enforced {
+			continue
+		}
+		if verdict, _ := h.Take(unclear, noon.Add(time.Minute)); verdict.State != StateNotEnforced {
+			t.Errorf("%s: a run that can tell nothing has it say %q", name, verdict.Message)
 		}
 	}
 }
