@@ -140,7 +140,18 @@ func (p *NetworkProbe) checkNamespace(ctx context.Context) error {
 	case ns.Labels[v1alpha1.LabelTenant] != "":
 		return obstacle{fmt.Sprintf("namespace %s belongs to a tenant; name another one by --network-probe-namespace", p.Namespace), "tenant " + ns.Labels[v1alpha1.LabelTenant]}
 	}
-	return nil
+	return p.checkPods(ctx)
+}
+
+// checkPods says that no pods are there but the probe's. Others show that the namespace was named by mistake, or that somebody may
+// make pods in it, who then reads the probe's pull secret: no pod is made and no policy written.
+func (p *NetworkProbe) checkPods(ctx context.Context) error {
+	others, err := p.API.CoreV1().Pods(p.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "!" + v1alpha1.LabelNetworkProbe, Limit: 1})
+	if err != nil || len(others.Items) == 0 {
+		return err
+	}
+	return obstacle{fmt.Sprintf("namespace %s holds pods of somebody else; remove them, or name another namespace by --network-probe-namespace", p.Namespace),
+		"pod " + others.Items[0].Name}
 }
 
 // removeLeftovers removes the pods of a run that was killed, and whoever pretends to be one. Those that are on their way out

@@ -23,8 +23,8 @@ const (
 	probePolicyClient = "hipaa-network-probe-client"
 )
 
-// probePolicies deny everything, and then let the target be reached on two ports and the client reach two: only one of them is
-// the same.
+// probePolicies deny the probe's pods everything, and then let the target be reached on two ports and the client reach two: only
+// one of them is the same. They select no other pod: a namespace that was named by mistake goes on as before.
 func probePolicies() map[string]networkingv1.NetworkPolicySpec {
 	both := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 	pods := func(end string) metav1.LabelSelector {
@@ -42,7 +42,9 @@ func probePolicies() map[string]networkingv1.NetworkPolicySpec {
 		return list
 	}
 	return map[string]networkingv1.NetworkPolicySpec{
-		probePolicyDeny: {PolicyTypes: both},
+		probePolicyDeny: {PolicyTypes: both, PodSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: v1alpha1.LabelNetworkProbe, Operator: metav1.LabelSelectorOpExists},
+		}}},
 		probePolicyTarget: {PodSelector: pods(endTarget), PolicyTypes: both, Ingress: []networkingv1.NetworkPolicyIngressRule{
 			{From: peers(endClient), Ports: ports(netprobe.Allowed, netprobe.Egress)},
 		}},
@@ -53,11 +55,14 @@ func probePolicies() map[string]networkingv1.NetworkPolicySpec {
 }
 
 // writePolicies has the three policies stand as they should, and no other, and returns them. What somebody added to one of them
-// is taken away again, which an apply would not do.
+// is taken away again, which an apply would not do. Where somebody else's stand, nothing is written.
 func (p *NetworkProbe) writePolicies(ctx context.Context) ([]networkingv1.NetworkPolicy, error) {
 	api := p.API.NetworkingV1().NetworkPolicies(p.Namespace)
 	there, err := p.listPolicies(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.alone(there); err != nil {
 		return nil, err
 	}
 	wanted := probePolicies()
@@ -81,7 +86,7 @@ func (p *NetworkProbe) writePolicies(ctx context.Context) ([]networkingv1.Networ
 		}
 		stand = append(stand, *policy)
 	}
-	return stand, p.alone(there)
+	return stand, nil
 }
 
 // checkPolicies says that the policies were the same all the while. A generation counts how often a spec was changed.

@@ -15,6 +15,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -239,17 +240,44 @@ func (w *probeWorld) policy(name string, edit func(*networkingv1.NetworkPolicy))
 	_ = w.Tracker().Update(resource, policy, probeHome)
 }
 
-// TestANamespaceThatIsNotFit is told apart from one that is not there.
+// TestANamespaceThatIsNotFit is told apart from one that is not there, and nothing is written to it.
 func TestANamespaceThatIsNotFit(t *testing.T) {
-	for why, meta := range map[string]metav1.ObjectMeta{
-		"namespace fir belongs to a tenant; name another one by --network-probe-namespace": {Labels: map[string]string{v1alpha1.LabelTenant: "acme"}},
-		"namespace fir is being deleted; make it anew, as config/network-probe does":       {DeletionTimestamp: &metav1.Time{Time: noon}, Finalizers: []string{"x/y"}},
+	in := metav1.ObjectMeta{Namespace: "fir", Name: "prometheus-0", Labels: map[string]string{"app": "prometheus"}}
+	for why, c := range map[string]struct {
+		is    metav1.ObjectMeta
+		holds []runtime.Object
+	}{
+		"namespace fir belongs to a tenant; name another one by --network-probe-namespace": {is: metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelTenant: "acme"}}},
+		"namespace fir is being deleted; make it anew, as config/network-probe does":       {is: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{Time: noon}, Finalizers: []string{"x/y"}}},
+		"namespace fir holds pods of somebody else; remove them, or name another namespace by --network-probe-namespace": {holds: []runtime.Object{
+			&corev1.Pod{ObjectMeta: in},
+		}},
+		"namespace fir holds network policies of somebody else; delete them": {holds: []runtime.Object{&networkingv1.NetworkPolicy{ObjectMeta: in}}},
 	} {
-		meta.Name = "fir"
-		w := newProbeWorld(t, &corev1.Namespace{ObjectMeta: meta})
+		c.is.Name = "fir"
+		w := newProbeWorld(t, append(c.holds, &corev1.Namespace{ObjectMeta: c.is})...)
 		w.probe.Namespace = "fir"
 		if o := w.probe.look(t.Context()); o.Why != why || len(w.did) > 0 {
 			t.Errorf("it says %q and did %v, want %q and nothing", o.Why, w.did, why)
+		}
+	}
+}
+
+// TestPoliciesSelectTheProbesPodsAlone: all of those are denied everything else, and whoever else is there is denied nothing.
+func TestPoliciesSelectTheProbesPodsAlone(t *testing.T) {
+	p := &NetworkProbe{Namespace: probeHome, Image: "op:1"}
+	for name, policy := range probePolicies() {
+		selector, err := metav1.LabelSelectorAsSelector(&policy.PodSelector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if selector.Matches(labels.Set{"app": "prometheus"}) {
+			t.Errorf("%s selects a pod of somebody else", name)
+		}
+		for _, pod := range []*corev1.Pod{p.target("r"), p.client("r", nil)} {
+			if name == probePolicyDeny && !selector.Matches(labels.Set(pod.Labels)) {
+				t.Errorf("%s does not select pod %s", name, pod.Name)
+			}
 		}
 	}
 }
@@ -269,14 +297,14 @@ func TestPoliciesAreBroughtInLine(t *testing.T) {
 	}
 }
 
-// TestLeftoversGo, those of a leader that was killed and whatever else bears the label; each by its UID.
+// TestLeftoversGo, those of a leader that was killed and whatever bears the label; each by its UID.
 func TestLeftoversGo(t *testing.T) {
 	pod := func(name string, labels map[string]string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: probeHome, Name: name, UID: types.UID("u-" + name), Labels: labels}}
 	}
 	going := pod("going", map[string]string{v1alpha1.LabelNetworkProbe: endClient})
 	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: noon}, []string{"x/y"}
-	w := newProbeWorld(t, pod("left", map[string]string{v1alpha1.LabelNetworkProbe: endTarget}), pod("posing", map[string]string{v1alpha1.LabelNetworkProbe: "x"}), pod("other", nil), going)
+	w := newProbeWorld(t, pod("left", map[string]string{v1alpha1.LabelNetworkProbe: endTarget}), pod("posing", map[string]string{v1alpha1.LabelNetworkProbe: "x"}), going)
 	if o := w.probe.look(t.Context()); o.Result != netprobe.Enforced {
 		t.Errorf("outcome %+v", o)
 	}
@@ -292,10 +320,8 @@ func TestLeftoversGo(t *testing.T) {
 	if want := []string{"", "", "hipaa-network-probe-client-", "hipaa-network-probe-target-"}; !slices.Equal(deleted, want) {
 		t.Errorf("deleted %q", deleted)
 	}
-	for _, name := range []string{"other", "going"} {
-		if _, err := w.CoreV1().Pods(probeHome).Get(t.Context(), name, metav1.GetOptions{}); err != nil {
-			t.Errorf("pod %s: %v", name, err)
-		}
+	if _, err := w.CoreV1().Pods(probeHome).Get(t.Context(), "going", metav1.GetOptions{}); err != nil {
+		t.Error(err)
 	}
 }
 
