@@ -102,7 +102,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	if err != nil {
 		return err
 	}
-	applier := apply.New(extensions.Reader(mgr.GetClient()), mgr.GetAPIReader(), v1alpha1.OperatorName)
+	applier, recorder := apply.New(extensions.Reader(mgr.GetClient()), mgr.GetAPIReader(), v1alpha1.OperatorName), controllers.Recorder(mgr)
 	tenants := &controllers.TenantReconciler{
 		Client:            mgr.GetClient(),
 		Live:              mgr.GetAPIReader(),
@@ -111,7 +111,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 		State:             state,
 		Placement:         placement,
 		Extensions:        extensions,
-		Recorder:          mgr.GetEventRecorder(v1alpha1.OperatorName),
+		Recorder:          recorder,
 		Clock:             clock.RealClock{},
 		ClusterUID:        start.clusterUID,
 		OperatorNamespace: o.namespace,
@@ -120,11 +120,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	}
 	policies := &controllers.AdmissionReconciler{
 		Client: mgr.GetClient(), State: state, Identity: start.identity, Namespace: o.namespace, Manage: o.admission == admissionManage,
-		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
+		Recorder: recorder, Clock: clock.RealClock{},
 	}
 	emergencies := &controllers.EmergencyReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Applier: applier, State: state,
-		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{}, Audit: controllers.Counted(audit.Log(o.auditLog(os.Stderr))),
+		Recorder: recorder, Clock: clock.RealClock{}, Audit: controllers.Counted(audit.Log(o.auditLog(os.Stderr))),
 	}
 	for _, c := range []interface{ SetupWithManager(manager.Manager) error }{
 		tenants,
@@ -140,12 +140,12 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	}
 	if err := mgr.Add(&controllers.AtRestWatch{
 		Probe: &controllers.AtRestProbe{Config: mgr.GetConfig(), Namespace: o.namespace}, State: state, Interval: o.atRest,
-		Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
+		Recorder: recorder, Clock: clock.RealClock{},
 	}); err != nil {
 		return err
 	}
 	return mgr.Add(&controllers.NetworkWatch{
 		Probe: &controllers.NetworkProbe{API: start.watches, Namespace: o.probe.namespace, Image: o.probe.image}, State: state, Interval: o.probe.interval,
-		Namespace: o.namespace, Recorder: mgr.GetEventRecorder(v1alpha1.OperatorName), Clock: clock.RealClock{},
+		Namespace: o.namespace, Recorder: recorder, Clock: clock.RealClock{},
 	})
 }

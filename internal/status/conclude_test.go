@@ -148,13 +148,13 @@ func TestMessagesAreCutBetweenCharacters(t *testing.T) {
 		in := ready()
 		in.AdmissionProblems = []string{strings.Repeat("x", shift) + strings.Repeat("€", 500)}
 		c := meta.FindStatusCondition(Compute(in).Conditions, v1alpha1.ConditionAdmissionEnforced)
-		if !utf8.ValidString(c.Message) || len(c.Message) > maxMessage || len(c.Message) < maxMessage-4 || !strings.HasSuffix(c.Message, "€...") {
+		if !utf8.ValidString(c.Message) || len(c.Message) > MaxText || len(c.Message) < MaxText-4 || !strings.HasSuffix(c.Message, "€...") {
 			t.Errorf("shifted by %d: %d bytes, valid %t, ends in %q", shift, len(c.Message), utf8.ValidString(c.Message), c.Message[len(c.Message)-8:])
 		}
 	}
 	in := ready()
-	in.AdmissionProblems = []string{strings.Repeat("x", maxMessage)}
-	if c := meta.FindStatusCondition(Compute(in).Conditions, v1alpha1.ConditionAdmissionEnforced); len(c.Message) != maxMessage || strings.HasSuffix(c.Message, "...") {
+	in.AdmissionProblems = []string{strings.Repeat("x", MaxText)}
+	if c := meta.FindStatusCondition(Compute(in).Conditions, v1alpha1.ConditionAdmissionEnforced); len(c.Message) != MaxText || strings.HasSuffix(c.Message, "...") {
 		t.Errorf("a message of just the limit is cut to %d bytes", len(c.Message))
 	}
 }

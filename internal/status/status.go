@@ -194,17 +194,26 @@ func condition(kind string, status metav1.ConditionStatus, reason, message strin
 	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
 }
 
-// maxMessage, in bytes, keeps conditions readable and below the limit of 32768 characters. A character is never cut in
-// half: the API server would replace it, and the status would differ from what was computed for ever.
-const maxMessage = 1024
+// MaxText, in bytes, keeps messages of conditions readable and below their limit of 32768 characters. For notes of events it is
+// the API server's own limit: it refuses a longer one, and the event is lost.
+const MaxText = 1024
+
+// Cut returns a text that people can read, of MaxText bytes at most. A character is never cut in half, and bytes that are none are
+// left out: the API server would replace them by three bytes each, and a status would differ from what was computed for ever.
+func Cut(text string) string {
+	text = strings.ToValidUTF8(text, "")
+	if len(text) <= MaxText {
+		return text
+	}
+	const more = "..."
+	return strings.ToValidUTF8(text[:MaxText-len(more)], "") + more
+}
 
 func set(s *v1alpha1.HIPAATenantStatus, in Inputs, c metav1.Condition) {
 	if c.Type == "" {
 		return // the condition keeps the value it has
 	}
-	if len(c.Message) > maxMessage {
-		c.Message = strings.ToValidUTF8(c.Message[:maxMessage-3], "") + "..."
-	}
+	c.Message = Cut(c.Message)
 	c.ObservedGeneration = in.Tenant.Generation
 	c.LastTransitionTime = metav1.NewTime(in.Now)
 	meta.SetStatusCondition(&s.Conditions, c)

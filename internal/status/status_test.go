@@ -478,7 +478,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	in := ready()
 	in.AdmissionProblems = []string{strings.Repeat("x", 9000)}
 	for _, c := range Compute(in).Conditions {
-		if len(c.Message) > maxMessage {
+		if len(c.Message) > MaxText {
 			t.Errorf("%s has %d characters", c.Type, len(c.Message))
 		}
 	}
