@@ -119,6 +119,8 @@ const (
 	asMeant verdict = iota
 	// amiss: lawful and refused, or forbidden and done.
 	amiss
+	// elsewhere: forbidden, and refused, but not by the policy in charge, so that nothing is told of that policy.
+	elsewhere
 	// unclear: answered otherwise, such as by a server that is away, or for something that is gone.
 	unclear
 )
@@ -130,8 +132,10 @@ func (q Request) judge(err error) verdict {
 		return asMeant
 	case q.Policy == "" && refused, q.Policy != "" && err == nil:
 		return amiss
-	case refused && strings.Contains(err.Error(), "hipaatenant-"+q.Policy):
+	case refused && strings.Contains(err.Error(), "'hipaatenant-"+q.Policy+"'"): // in quotes: names of policies begin alike
 		return asMeant
+	case refused:
+		return elsewhere
 	default:
 		return unclear
 	}

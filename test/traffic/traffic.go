@@ -4,7 +4,10 @@ package traffic
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +23,11 @@ const (
 
 // Counts of the requests of one sort.
 type Counts struct {
-	// Tried are all, Amiss those that passed and must not, or were refused and must not, and Unclear those that were answered
-	// otherwise, such as by a server that is away.
-	Tried, Amiss, Unclear int
+	// Tried are all, Amiss those that passed and must not, or were refused and must not, Elsewhere those that were refused by
+	// something else than the policy in charge, and Unclear those that were answered otherwise, such as by a server that is away.
+	Tried, Amiss, Elsewhere, Unclear int
+	// Met is how often each request went as meant, by its name.
+	Met map[string]int
 	// Notes on the first ones that did not go as meant.
 	Notes []string
 	// Gap is the longest time without a request that went as meant.
@@ -44,7 +49,15 @@ type Traffic struct {
 // New makes one of Forbidden or Lawful requests in namespaces of tenants. The client is a cluster administrator's, whom RBAC
 // refuses nothing.
 func New(c client.Client, sort []Request, namespaces ...string) *Traffic {
-	return &Traffic{client: c, sort: sort, namespaces: namespaces}
+	return &Traffic{client: c, sort: sort, namespaces: namespaces, counts: nothing(sort)}
+}
+
+func nothing(sort []Request) Counts {
+	c := Counts{Met: map[string]int{}}
+	for _, q := range sort {
+		c.Met[q.Name] = 0
+	}
+	return c
 }
 
 // Run returns when the context has ended.
@@ -88,9 +101,12 @@ func (t *Traffic) one(ctx context.Context) {
 			t.counts.Gap = max(t.counts.Gap, now.Sub(t.last))
 		}
 		t.last = now
+		t.counts.Met[q.Name]++
 		return
 	case amiss:
 		t.counts.Amiss++
+	case elsewhere:
+		t.counts.Elsewhere++
 	default:
 		t.counts.Unclear++
 	}
@@ -109,6 +125,31 @@ func (t *Traffic) Take() Counts {
 	if !t.last.IsZero() {
 		c.Gap = max(c.Gap, time.Since(t.last))
 	}
-	t.counts = Counts{}
+	t.counts = nothing(t.sort)
 	return c
+}
+
+// mostUnclear is the share of requests that may be answered by nobody: whoever asks all the while meets a server that is busy, and
+// what is not answered tells nothing.
+const mostUnclear = 0.01
+
+// Problem is why the counts do not show what they are to show: that everything forbidden was refused by the policy in charge, or
+// that nothing lawful was, and that each request was made. nil when they do.
+func (c Counts) Problem() error {
+	var problems []error
+	if c.Amiss > 0 {
+		problems = append(problems, fmt.Errorf("%d of %d requests had the opposite answer, expected none", c.Amiss, c.Tried))
+	}
+	if c.Elsewhere > 0 {
+		problems = append(problems, fmt.Errorf("%d of %d requests were refused by something else than the policy in charge, expected none", c.Elsewhere, c.Tried))
+	}
+	if most := int(mostUnclear * float64(c.Tried)); c.Unclear > most {
+		problems = append(problems, fmt.Errorf("%d of %d requests were neither done nor refused, expected at most %d", c.Unclear, c.Tried, most))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Met)) {
+		if c.Met[name] == 0 {
+			problems = append(problems, fmt.Errorf("request %q never had the answer it must have, expected it once at least", name))
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -31,7 +31,10 @@ func TestJudge(t *testing.T) {
 	}{
 		{"forbidden and refused", "network", refused("network"), asMeant},
 		{"forbidden and done", "network", nil, amiss},
-		{"forbidden and refused by another", "network", refused("storage"), unclear},
+		{"forbidden and refused by another", "network", refused("storage"), elsewhere},
+		{"forbidden and refused by one whose name begins alike", "placement", refused("placement-bind"), elsewhere},
+		{"forbidden and refused by the quota", "storage", apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("exceeded quota")), elsewhere},
+		{"forbidden and malformed", "storage", apierrors.NewInvalid(schema.GroupKind{}, "x", nil), elsewhere},
 		{"forbidden of something that is gone", "tenancy", apierrors.NewNotFound(schema.GroupResource{}, "x"), unclear},
 		{"forbidden, and nobody answers", "tenancy", errors.New("connection refused"), unclear},
 		{"lawful and done", "", nil, asMeant},
@@ -96,10 +99,34 @@ func TestTraffic(t *testing.T) {
 		}
 	}
 	traffic.last = time.Now().Add(-time.Hour)
-	if got := traffic.Take(); got.Tried != 8 || got.Amiss != 4 || got.Unclear != 0 || len(got.Notes) != 4 || got.Gap < time.Hour {
-		t.Errorf("%+v; expected 8 requests, 4 of them let through and told of, and an hour without a refusal", got)
+	if got := traffic.Take(); got.Tried != 8 || got.Amiss != 4 || got.Unclear != 0 || len(got.Notes) != 4 || got.Gap < time.Hour ||
+		got.Met["refused"] != 4 || got.Met["let-through"] != 0 {
+		t.Errorf("%+v; expected 8 requests, 4 of them let through and told of, 4 refused, and an hour without a refusal", got)
 	}
-	if got := traffic.Take(); got.Tried != 0 || got.Amiss != 0 {
+	if got := traffic.Take(); got.Tried != 0 || got.Amiss != 0 || got.Met["refused"] != 0 {
 		t.Errorf("%+v is counted twice", got)
+	}
+}
+
+// Each way in which counts show nothing, or show the contrary, is told; so is a request that never met its policy.
+func TestProblem(t *testing.T) {
+	met := map[string]int{"a": 499, "b": 1}
+	for _, row := range []struct {
+		name, want string
+		counts     Counts
+	}{
+		{"all as meant", "", Counts{Tried: 500, Met: met}},
+		{"one in a hundred unclear", "", Counts{Tried: 500, Unclear: 5, Met: met}},
+		{"more unclear", "6 of 500 requests were neither", Counts{Tried: 500, Unclear: 6, Met: met}},
+		{"one of few unclear", "1 of 99 requests were neither", Counts{Tried: 99, Unclear: 1, Met: met}},
+		{"one passed", "1 of 500 requests had the opposite answer", Counts{Tried: 500, Amiss: 1, Met: met}},
+		{"one refused by another", "1 of 500 requests were refused by something else", Counts{Tried: 500, Elsewhere: 1, Met: met}},
+		{"one never met", `request "b" never`, Counts{Tried: 500, Met: map[string]int{"a": 500, "b": 0}}},
+		{"nothing tried", `request "a" never`, New(nil, []Request{{Name: "a"}}).Take()},
+	} {
+		err := row.counts.Problem()
+		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+			t.Errorf("%s: %v, expected %q", row.name, err, row.want)
+		}
 	}
 }

@@ -151,15 +151,20 @@ func (w *world) tell(p phase, f figures) error {
 			problems = errors.Join(problems, fmt.Errorf("%s: %s: %s", p.name, what, note))
 		}
 	}
+	for what, problem := range map[string]error{"forbidden requests": f.forbidden.Problem(), "lawful requests": f.lawful.Problem()} {
+		if problem != nil {
+			problems = errors.Join(problems, fmt.Errorf("%s: %s: %w", p.name, what, problem))
+		}
+	}
 	namespaces := 0
 	for _, key := range f.lost {
 		if strings.HasPrefix(key, "Namespace ") {
 			namespaces++
 		}
 	}
-	report.Line("helm: %s tenants=%d writes=%d policy_writes=%d forbidden_tried=%d forbidden_passed=%d lawful_tried=%d lawful_refused=%d unclear=%d namespaces_lost=%d data_lost=%d data_changed=%d not_ready_at_most=%d ready_after=%.1fs",
+	report.Line("helm: %s tenants=%d writes=%d policy_writes=%d forbidden_tried=%d forbidden_passed=%d lawful_tried=%d lawful_refused=%d unclear=%d refused_elsewhere=%d namespaces_lost=%d data_lost=%d data_changed=%d not_ready_at_most=%d ready_after=%.1fs",
 		p.name, len(w.tenants), f.writes.all, f.writes.policies, f.forbidden.Tried, f.forbidden.Amiss, f.lawful.Tried, f.lawful.Amiss,
-		f.forbidden.Unclear+f.lawful.Unclear, namespaces, len(f.lost)-namespaces, len(f.changed), f.notReady, f.ready.Seconds())
+		f.forbidden.Unclear+f.lawful.Unclear, f.forbidden.Elsewhere, namespaces, len(f.lost)-namespaces, len(f.changed), f.notReady, f.ready.Seconds())
 	fmt.Println()
 	return problems
 }
