@@ -24,7 +24,7 @@ const (
 )
 
 // misplaced moves a node to a foreign region under a running pod: it is told of, and, once the profile says so, evicted. Its
-// replacement runs at home.
+// replacement runs at home, and a new pod that asks for the node abroad waits.
 func (w *world) misplaced(ctx context.Context) (string, error) {
 	pod, err := w.settleWanderer(ctx)
 	if err != nil {
@@ -47,9 +47,13 @@ func (w *world) goAbroad(ctx context.Context, pod *corev1.Pod) (string, error) {
 		return "", err
 	}
 	figures := fmt.Sprintf("told_after=%.1fs", told.Seconds())
-	if err := w.stays(ctx, pod); err != nil {
+	if err := w.askAbroad(ctx, from); err != nil {
 		return figures, err
 	}
+	if err := errors.Join(w.stays(ctx, pod), w.waitsAbroad(ctx, from)); err != nil {
+		return figures, err
+	}
+	figures += " new_pod=waits"
 	if _, err := w.shell(ctx, "kubectl get hipaatenant "+wanderer+" && kubectl get events -n default --field-selector involvedObject.name="+wanderer+" -o custom-columns=REASON:.reason,MESSAGE:.message | tail -3"); err != nil {
 		return figures, err
 	}
