@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/api/v1alpha1"
+	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
 )
 
 // takeoverWithin is the life of a lease that nobody gives back, and a little time to notice.
@@ -32,26 +35,14 @@ func (w *world) takeover(ctx context.Context) (string, error) {
 	var took time.Duration
 	var made int
 	figures, err := w.besieged(ctx, settled, func(ctx context.Context) error {
-		holder, err := w.holder(ctx)
+		leader, err := w.leader(ctx)
 		if err != nil {
 			return err
 		}
 		if err := w.createTenants(ctx, newcomers...); err != nil {
 			return err
 		}
-		if made, err = w.killAtWork(ctx, holder, newcomers); err != nil {
-			return err
-		}
-		killed := time.Now()
-		err = await(ctx, takeoverWithin, func(ctx context.Context) error {
-			now, err := w.holder(ctx)
-			if err == nil && now == holder {
-				err = fmt.Errorf("%s still holds the lease", holder)
-			}
-			return err
-		})
-		took = time.Since(killed)
-		if err != nil {
+		if took, made, err = w.killAtWork(ctx, leader, newcomers); err != nil {
 			return err
 		}
 		return w.awaitTenants(ctx, append(newcomers, settled...)...)
@@ -59,6 +50,9 @@ func (w *world) takeover(ctx context.Context) (string, error) {
 	figures = fmt.Sprintf("taken_over_after=%.1fs made_before=%d of=%d %s", took.Seconds(), made, len(newcomers), figures)
 	if err != nil {
 		return figures, err
+	}
+	if made == len(newcomers) {
+		return figures, fmt.Errorf("expected the leader to be killed in the midst of its work, found all %d tenants Ready by then, and nothing left to finish", made)
 	}
 	lost, err := w.lost(ctx, settled[0], newcomers...)
 	figures += fmt.Sprintf(" writes_lost=%d", len(lost))
@@ -69,43 +63,52 @@ func (w *world) takeover(ctx context.Context) (string, error) {
 	return figures, err
 }
 
-// holder of the operator's lease: a pod's name, and what tells one start of it from the next.
-func (w *world) holder(ctx context.Context) (string, error) {
+// leader is the pod that holds the operator's lease. What follows the pod's name in the lease tells one start of it from the next.
+func (w *world) leader(ctx context.Context) (*corev1.Pod, error) {
 	lease, err := w.api.CoordinationV1().Leases(v1alpha1.OperatorNamespace).Get(ctx, v1alpha1.OperatorName, metav1.GetOptions{})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
-		return "", errors.New("nobody holds the lease")
+		return nil, errors.New("nobody holds the lease")
 	}
-	return *lease.Spec.HolderIdentity, nil
+	name, _, _ := strings.Cut(*lease.Spec.HolderIdentity, "_")
+	return w.api.CoreV1().Pods(v1alpha1.OperatorNamespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// killAtWork kills the holder of the lease once it has begun with the tenants, and returns how many were Ready then.
-func (w *world) killAtWork(ctx context.Context, holder string, tenants []string) (ready int, err error) {
-	name, _, _ := strings.Cut(holder, "_")
-	leader, err := w.api.CoreV1().Pods(v1alpha1.OperatorNamespace).Get(ctx, name, metav1.GetOptions{})
+// killAtWork kills the leader once it has begun with the tenants, and waits until the other replica leads. It returns how long that
+// took, and how many tenants were Ready before. All the while the kubelet stands still: it would start the container again within a
+// second, and with a leader that comes back in time nobody can tell whether the other one ever could.
+func (w *world) killAtWork(ctx context.Context, leader *corev1.Pod, tenants []string) (took time.Duration, ready int, err error) {
+	n, err := w.nodeOf(leader)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	err = await(ctx, 10*time.Second, func(ctx context.Context) error {
 		_, err := w.api.CoreV1().Namespaces().Get(ctx, tenants[0], metav1.GetOptions{})
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	for _, n := range w.nodes {
-		if n.Name == leader.Spec.NodeName {
-			err = n.Kill(leader)
-		}
+	defer func() { err = errors.Join(err, n.Signal(node.Kubelet, syscall.SIGCONT)) }()
+	if err := errors.Join(n.Signal(node.Kubelet, syscall.SIGSTOP), n.Kill(leader)); err != nil {
+		return 0, 0, err
 	}
-	if err != nil {
-		return 0, err
-	}
-	fmt.Printf("killed %s on %s\n", leader.Name, leader.Spec.NodeName)
+	killed := time.Now()
+	fmt.Printf("killed %s on %s, whose kubelet stands still\n", leader.Name, n.Name)
 	waiting, err := w.notReady(ctx, tenants...)
-	return len(tenants) - len(waiting), err
+	if err != nil {
+		return 0, 0, err
+	}
+	err = await(ctx, takeoverWithin, func(ctx context.Context) error {
+		now, err := w.leader(ctx)
+		if err == nil && now.Name == leader.Name {
+			err = fmt.Errorf("expected another pod than %s to take the lease over", leader.Name)
+		}
+		return err
+	})
+	return time.Since(killed), len(tenants) - len(waiting), err
 }
 
 // lost lists what tenants do not have of what another one has. The status of a tenant names its objects; each must be there.
