@@ -90,9 +90,16 @@ func (o options) run(ctx context.Context) (err error) {
 	}
 	trace, err := node.NewTrace(o.Dir)
 	if err != nil {
-		return err
+		return errors.Join(err, os.RemoveAll(o.Dir))
 	}
 	defer func() { err = errors.Join(err, o.leave(trace, err != nil && ctx.Err() == nil)) }()
+	if err := trace.Prepare(); err != nil {
+		return err
+	}
+	// What compilers are killed over lies with the rest of the files.
+	if err := os.Setenv("TMPDIR", o.Dir); err != nil {
+		return err
+	}
 	if err := o.build(ctx); err != nil {
 		return err
 	}
@@ -116,18 +123,21 @@ func (o options) run(ctx context.Context) (err error) {
 func (o options) leave(trace *node.Trace, failed bool) (err error) {
 	if failed || o.Keep {
 		fmt.Printf("logs and files are in %s\n", o.Dir)
-		err = trace.KeepFiles()
+		trace.KeepFiles()
 	}
-	err = errors.Join(err, trace.Remove(context.Background())) // also when the user has had enough
-	left, listing := trace.Left()
+	err = trace.Remove(context.Background()) // also when the user has had enough
+	left, others, listing := trace.Left()
 	for _, one := range left {
 		fmt.Println("left behind:", one)
+	}
+	for _, one := range others {
+		fmt.Println("appeared meanwhile, and is not of this run:", one)
 	}
 	if len(left) > 0 {
 		err = errors.Join(err, fmt.Errorf("%d things are left behind", len(left)))
 	}
-	fmt.Printf("e2e: leftovers %s processes=%d mounts=%d devices=%d cgroups=%d settings=%d\n", verdict(len(left) == 0),
-		count(left, "process"), count(left, "mount"), count(left, "device"), count(left, "cgroup"), count(left, "setting"))
+	fmt.Printf("e2e: leftovers %s processes=%d mounts=%d devices=%d cgroups=%d settings=%d directories=%d\n", verdict(len(left) == 0),
+		count(left, "process"), count(left, "mount"), count(left, "device"), count(left, "cgroup"), count(left, "setting"), count(left, "directory"))
 	return errors.Join(err, listing)
 }
 

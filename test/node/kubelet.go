@@ -63,6 +63,7 @@ func (n *Node) kubeletSettings() map[string]any {
 		"failCgroupV1":                false,
 		"failSwapOn":                  false,
 		"podLogsDir":                  n.path("pods"),
+		"volumePluginDir":             n.path("volume-plugins"),
 		"resolvConf":                  n.path("resolv.conf"),
 		"providerID":                  fmt.Sprintf("aws:///%sa/i-%016d", n.Region, n.Number),
 		"maxPods":                     200,
@@ -100,7 +101,7 @@ func (n *Node) writeKubeProxy() error {
 // addCgroup makes the cgroup that the kubelet works below.
 func (n *Node) addCgroup() error {
 	var problems []error
-	for _, hierarchy := range hierarchies() {
+	for _, hierarchy := range here.hierarchies() {
 		problems = append(problems, os.MkdirAll(filepath.Join(hierarchy, n.cgroup()), 0o755))
 	}
 	return errors.Join(problems...)

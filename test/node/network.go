@@ -42,13 +42,31 @@ func (n *Node) inside(args ...string) []string {
 	return append([]string{"nsenter", "--net=" + n.Namespace()}, args...)
 }
 
+// netns is where the paths of network namespaces are.
+const netns = "/run/netns"
+
 // Namespace is the path of its network namespace.
-func (n *Node) Namespace() string { return "/run/netns/" + n.Name }
+func (n *Node) Namespace() string { return netns + "/" + n.Name }
+
+// plug is the end of a node's cable that is in the Switch.
+func (n *Node) plug() string { return plugPrefix + n.Name }
+
+// Names of devices, besides the Switch.
+const (
+	plugPrefix = "to-"
+	// podBridge is a node's bridge with its pods.
+	podBridge = "pods0"
+)
+
+// plugged says that sandboxes have devices of this name.
+func plugged(name string) bool {
+	return name == Switch || name == podBridge || strings.HasPrefix(name, plugPrefix)
+}
 
 // addNetwork plugs the node in, and routes its pods to it. Packets that cross the bridge of its pods are shown to iptables, as
 // kube-proxy and everything that enforces policies want it.
 func (n *Node) addNetwork(ctx context.Context) error {
-	plug := "to-" + n.Name
+	plug := n.plug()
 	return commands(ctx, [][]string{
 		{"ip", "netns", "add", n.Name},
 		{"ip", "link", "add", plug, "type", "veth", "peer", "name", "eth0", "netns", n.Name},
@@ -69,13 +87,13 @@ func (n *Node) writeNetworkPlugin() error {
   "name": "pods",
   "plugins": [{
     "type": "bridge",
-    "bridge": "pods0",
+    "bridge": %q,
     "isDefaultGateway": true,
     "hairpinMode": true,
     "ipam": {"type": "host-local", "dataDir": %q, "ranges": [[{"subnet": %q}]]}
   }]
 }
-`, n.path("addresses"), n.podNet())
+`, podBridge, n.path("addresses"), n.podNet())
 	return n.write("cni/10-pods.conflist", text)
 }
 

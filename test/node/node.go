@@ -169,7 +169,7 @@ func (n *Node) pids(pod *corev1.Pod) ([]int, error) {
 	var pids []int
 	for _, c := range pod.Status.ContainerStatuses {
 		_, id, _ := strings.Cut(c.ContainerID, "://")
-		for _, hierarchy := range hierarchies() {
+		for _, hierarchy := range here.hierarchies() {
 			found, err := filepath.Glob(filepath.Join(hierarchy, n.cgroup(), "kubepods", "*", "*", id, "cgroup.procs"))
 			if err != nil {
 				return nil, err

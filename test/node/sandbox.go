@@ -2,41 +2,61 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 )
 
-// Enter runs this program once more, with these arguments, in network, mount and process namespaces of its own, and waits for its
-// end. Whatever it starts, mounts or plugs in there is gone when it has ended, however it ends, this program's own end included.
-// What namespaces do not hold, files, cgroups and a few settings of the kernel, is for Trace to remove.
+// Enter runs this program once more, with these arguments, in network, mount and process namespaces of its own, and waits for the
+// end of the last process there. Whatever it starts, mounts or plugs in is gone then, however it ends, this program's own end
+// included. What namespaces do not hold, files, cgroups and a few settings of the kernel, is for Trace to remove.
 func Enter(ctx context.Context, args ...string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	// tini takes notice of processes whose parents have ended, which is the duty of a namespace's first process.
-	command := append([]string{
-		"--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation=private",
-		"--", "tini", "-g", "--", self,
-	}, args...)
-	cmd := exec.CommandContext(ctx, "unshare", command...)
+	cmd := sandboxed(ctx, append([]string{"tini", "-g", "--", self}, args...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return run(cmd)
 }
 
-// hidden are directories of the system that nodes write to. Inside, they are empty and lie in memory.
-var hidden = []string{"/run", "/var/lib/cni", "/var/log/pods", "/var/log/containers"}
+// sandboxed is a command that is the first process in namespaces of its own. The kernel ends all others there before it reports
+// the end of the first.
+func sandboxed(ctx context.Context, command ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:   syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
+		Unshareflags: syscall.CLONE_NEWNS, // which makes the mounts private as well, as clone would not
+		Setpgid:      true, Pdeathsig: syscall.SIGKILL,
+	}
+	return cmd
+}
+
+// run starts a command from a thread that lives as long as it, because the kernel takes the end of the thread for that of the
+// parent, and waits for its end.
+func run(cmd *exec.Cmd) error {
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		ended <- cmd.Run()
+	}()
+	return <-ended
+}
+
+// hidden are directories of the system that nodes write to, whatever they are told: a kubelet removes every socket of device
+// plug-ins when it starts, also those of a kubelet that the machine itself may have. Inside, they are empty and lie in memory.
+var hidden = []string{"/run", "/var/lib/cni", "/var/lib/kubelet", "/var/log/pods", "/var/log/containers"}
 
 // Furnish makes the sandbox, from inside, a place that nodes can work in.
 func Furnish(ctx context.Context) error {
+	if err := syscall.Mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
 	for _, dir := range hidden {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
 		if err := syscall.Mount("sandbox", dir, "tmpfs", 0, "mode=755"); err != nil {
 			return fmt.Errorf("hiding %s: %w", dir, err)
 		}
@@ -46,26 +66,4 @@ func Furnish(ctx context.Context) error {
 		return fmt.Errorf("sharing mounts: %w", err)
 	}
 	return AddNetwork(ctx)
-}
-
-// ErrImpossible says that the machine cannot run a node.
-var ErrImpossible = errors.New("this machine cannot run a node")
-
-// Possible says why the machine cannot run a node, in one line; nil when it can.
-func Possible(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w: it takes root, to make namespaces, mounts and cgroups; this is user %d", ErrImpossible, os.Geteuid())
-	}
-	for _, name := range []string{"unshare", "nsenter", "ip", "sysctl", "tini", "containerd", "ctr", "runc", "iptables", "conntrack"} {
-		if _, err := exec.LookPath(name); err != nil {
-			return fmt.Errorf("%w: there is no program %s; `make e2e` installs it where apt-get is", ErrImpossible, name)
-		}
-	}
-	if len(hierarchies()) == 0 {
-		return fmt.Errorf("%w: no cgroups are mounted below %s", ErrImpossible, cgroups)
-	}
-	if out, err := exec.CommandContext(ctx, "unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "ip", "link", "add", "type", "bridge").CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: namespaces or bridges are refused: %w: %s", ErrImpossible, err, firstLine(out))
-	}
-	return nil
 }
