@@ -78,7 +78,7 @@ var _ = Describe("what others left in a namespace", Ordered, func() {
 		awaitReady(ctx, narrowed)
 		change(ctx, narrowed, func(t *v1alpha1.HIPAATenant) { t.Spec.IPAllowlist = []v1alpha1.CIDR{"198.51.100.0/24"} })
 		began := time.Now()
-		Eventually(state(ctx, narrowed, v1alpha1.ConditionNetworkIsolated)).WithTimeout(5 * time.Second).Should(Equal("False/" + v1alpha1.ReasonNetworkPolicyTooWide))
+		Eventually(state(ctx, narrowed, v1alpha1.ConditionNetworkIsolated)).WithTimeout(foundWithin).Should(Equal("False/" + v1alpha1.ReasonNetworkPolicyTooWide))
 		AddReportEntry("a policy the allowlist no longer covers, reported after", time.Since(began).Round(time.Millisecond).String())
 		Expect(admin.Delete(ctx, policy)).To(Succeed())
 		awaitReady(ctx, narrowed)
