@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ type built struct {
 	Tarballs []string `json:"tarballs"`
 	// Charts of the operator, by version.
 	Present release `json:"present"`
-	// Previous version; empty when its commit is not in this clone.
+	// Previous version; empty when its commit is not in this clone, or when nothing is upgraded.
 	Previous release `json:"previous"`
 }
 
@@ -62,14 +63,13 @@ func (o *options) build(ctx context.Context) (err error) {
 		images.Sample(appImage, "keyset-consumer"),
 		images.Toolbox(toolboxImage),
 	}
-	source := filepath.Join(o.Dir, "previous")
-	if err := artifact.Checkout(ctx, o.Root, images.Previous, source); err != nil {
-		return fmt.Errorf("the previous version: %w", err)
+	if o.tells("upgrade") {
+		previous, err := o.previous(ctx)
+		if err != nil {
+			return err
+		}
+		specs = append(specs, previous...)
 	}
-	if o.Built.Previous, err = releaseOf(source); err != nil {
-		return err
-	}
-	specs = append(specs, images.OperatorOf(operatorImage+":"+o.Built.Previous.Version, o.Built.Previous.Version, source))
 	for _, s := range specs {
 		image, err := images.Build(ctx, filepath.Join(o.Dir, "images"), s)
 		if err != nil {
@@ -80,6 +80,24 @@ func (o *options) build(ctx context.Context) (err error) {
 	}
 	fmt.Printf("built %d images in %s\n", len(specs), short(time.Since(began)))
 	return nil
+}
+
+// previous version's image. Without its commit there is none, and nothing to upgrade from, which is an error for who asked for that
+// story by name, and a line for who asked for all.
+func (o *options) previous(ctx context.Context) ([]images.Spec, error) {
+	source := filepath.Join(o.Dir, "previous")
+	err := artifact.Checkout(ctx, o.Root, images.Previous, source)
+	if errors.Is(err, artifact.ErrNoCommit) && len(o.Only) == 0 {
+		fmt.Printf("story upgrade will not be told: %v\n", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the previous version: %w", err)
+	}
+	if o.Built.Previous, err = releaseOf(source); err != nil {
+		return nil, err
+	}
+	return []images.Spec{images.OperatorOf(operatorImage+":"+o.Built.Previous.Version, o.Built.Previous.Version, source)}, nil
 }
 
 func short(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }

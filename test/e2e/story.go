@@ -16,7 +16,7 @@ type story struct {
 	tell func(w *world, ctx context.Context) (figures string, err error)
 }
 
-// stories in their order. Each builds on the world as those before it left it; install and onboard are told in any case.
+// stories in their order. Each builds on the world as those before it left it; install, onboard and app are told in any case.
 func stories() []story {
 	return []story{
 		{"upgrade", (*world).upgrade},
@@ -54,13 +54,18 @@ func known(chosen []string) error {
 var errTarget = errors.New("a target was missed")
 
 // needed are the stories that all others take place in.
-var needed = []string{"install", "onboard"}
+var needed = []string{"install", "onboard", "app"}
+
+// tells says whether a story was asked for, or has to be told in any case.
+func (o *options) tells(name string) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, name) || slices.Contains(needed, name)
+}
 
 // tell tells the stories that were asked for. One that does not hold keeps no other from being told, but for the needed ones.
 func (w *world) tell(ctx context.Context) error {
 	var problems error
 	for _, s := range stories() {
-		if len(w.Only) > 0 && !slices.Contains(w.Only, s.name) && !slices.Contains(needed, s.name) {
+		if !w.tells(s.name) || s.name == "upgrade" && w.Built.Previous.Version == "" {
 			continue
 		}
 		fmt.Printf("\n--- %s\n", s.name)
