@@ -30,7 +30,13 @@ type world struct {
 	nodes   []*node.Node
 	vault   *transit.Vault
 	lines   []string
+	// probing is when the nodes' kubelets probe containers as soon as they run.
+	probing time.Time
 }
+
+// hesitation of a kubelet after its start: for as long as the period of a probe, which is 10 s in the operator's chart, it lets
+// a random part of that period go by before it probes a new container for the first time.
+const hesitation = 10 * time.Second
 
 // home is the region of the nodes.
 const home = "us-east-1"
@@ -77,6 +83,7 @@ func (w *world) begin(ctx context.Context) (err error) {
 		}
 		fmt.Printf("node %s Ready after %s\n", name, short(time.Since(began)))
 	}
+	w.probing = time.Now().Add(hesitation)
 	return nil
 }
 
@@ -136,8 +143,11 @@ func (w *world) ask(ctx context.Context, line string) (string, error) {
 func await(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
-		last = try(ctx)
-		return last == nil, nil
+		err := try(ctx)
+		if err == nil || ctx.Err() == nil || last == nil { // a try that the time limit cuts short tells less than the one before
+			last = err
+		}
+		return err == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("after %s: %w", limit, errors.Join(last, ctx.Err()))
