@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +22,7 @@ type estate struct {
 	record                           [sha256.Size]byte
 }
 
-// offboard deletes the tenant: nothing of it runs any more, and everything it kept is there, on the volume, too. The customer comes
+// offboard deletes the tenant: its pods, once ended, do not come back, and everything it kept is there, on the volume, too. The customer comes
 // back, and the record opens.
 func (w *world) offboard(ctx context.Context) (string, error) {
 	pod, err := w.appPod(ctx)
@@ -50,7 +51,7 @@ func (w *world) offboard(ctx context.Context) (string, error) {
 	if err := w.intact(ctx, before); err != nil {
 		return figures, err
 	}
-	figures += " pods=0 data=kept"
+	figures += " pods=0 containers=0 data=kept"
 	began = time.Now()
 	if _, err := w.shell(ctx, "helm upgrade acme-health charts/hipaa-tenant -n hipaa-onboarding -f "+filepath.Join(w.Dir, "acme.yaml")+" | sed '/^NOTES:/,$d'"); err != nil {
 		return figures, err
@@ -79,7 +80,19 @@ func (w *world) deserted(ctx context.Context) error {
 	if len(list.Items) > 0 {
 		return fmt.Errorf("expected no pod in the namespace of a deleted tenant, found %d, such as %s, %s", len(list.Items), list.Items[0].Name, list.Items[0].Status.Phase)
 	}
-	return nil
+	// A kubelet sweeps what has ended off its runtime once a minute.
+	return await(ctx, 2*time.Minute, func(ctx context.Context) error {
+		for _, n := range w.nodes {
+			all, err := n.Containers(ctx)
+			if err != nil {
+				return err
+			}
+			if strings.Contains(all, acmeApp) {
+				return fmt.Errorf("expected no container of the deleted tenant's namespace on node %s, found some", n.Name)
+			}
+		}
+		return nil
+	})
 }
 
 // intact compares what the tenant kept with what is there.

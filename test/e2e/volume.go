@@ -1,6 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,4 +39,43 @@ func (w *world) volume() []client.Object {
 			},
 		},
 	}
+}
+
+// unreadable says that a text lies in no file below a directory, neither as it is nor in base64, and returns how many bytes lie there:
+// where there are none, nothing was kept.
+func unreadable(dir, text string) (size int, err error) {
+	files := os.DirFS(dir)
+	err = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		stored, err := fs.ReadFile(files, path)
+		if err != nil {
+			return err
+		}
+		size += len(stored)
+		for _, one := range spellings(text) {
+			if bytes.Contains(stored, []byte(one)) || strings.Contains(entry.Name(), one) {
+				return fmt.Errorf("expected no plain text on the volume, found %q in %s", one, path)
+			}
+		}
+		return nil
+	})
+	if err == nil && size == 0 {
+		err = errors.New("expected something to be kept on the volume, found nothing")
+	}
+	return size, err
+}
+
+// spellings of a text: as it is, and in base64, where it looks different for each of three places it can begin at. What the bytes
+// before and behind it have a part in is left out.
+func spellings(text string) []string {
+	all := []string{text}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		for before := range 3 {
+			whole := encoding.EncodeToString(append(make([]byte, before), text...))
+			all = append(all, whole[(before*8+5)/6:(before+len(text))*8/6])
+		}
+	}
+	return all
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +18,8 @@ func (n *Node) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return dial(ctx, n.Namespace(), address)
 }
 
-// Connects opens a TCP connection from the network of a pod, and says whether it came about within two seconds.
+// Connects opens a TCP connection from the network of a pod, and says whether it came about within two seconds. One that is refused
+// is an error: its packets arrived where nobody listens, so nothing kept them out.
 func (n *Node) Connects(ctx context.Context, pod *corev1.Pod, address string) (bool, error) {
 	pids, err := n.pids(pod)
 	if err != nil {
@@ -32,7 +32,7 @@ func (n *Node) Connects(ctx context.Context, pod *corev1.Pod, address string) (b
 	switch {
 	case err == nil:
 		return true, connection.Close()
-	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.As(err, &timeout) && timeout.Timeout():
 		return false, nil
 	}
 	return false, fmt.Errorf("connecting from pod %s to %s: %w", pod.Name, address, err)
