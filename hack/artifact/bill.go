@@ -63,8 +63,9 @@ func ImageBill(image, digest string, when time.Time, program string, binary []by
 	}
 	colon := strings.LastIndex(image, ":")
 	repository, tag := image[:colon], image[colon+1:]
-	purl := fmt.Sprintf("pkg:oci/%s@%s?repository_url=%s&tag=%s",
-		repository[strings.LastIndex(repository, "/")+1:], strings.Replace(digest, ":", "%3A", 1), repository, tag)
+	// The digest is of all architectures together, so a bill says which of them it is about.
+	purl := fmt.Sprintf("pkg:oci/%s@%s?arch=%s&repository_url=%s&tag=%s",
+		repository[strings.LastIndex(repository, "/")+1:], strings.Replace(digest, ":", "%3A", 1), setting(info, "GOARCH"), repository, tag)
 	whole := component{Type: "container", Reference: purl, Name: repository, Version: digest, PURL: purl}
 	return marshal(when, whole, append([]component{application(program, tag, binary)}, linked(info)...))
 }
@@ -74,9 +75,22 @@ func application(name, version string, binary []byte) component {
 		Hashes: []hash{{"SHA-256", fmt.Sprintf("%x", sha256.Sum256(binary))}}}
 }
 
-// linked are the standard library and the modules; of one that was replaced, what stands for it.
+// setting of the build, as Go recorded it.
+func setting(info *debug.BuildInfo, key string) string {
+	for _, s := range info.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// linked are the standard library and the modules; of one that was replaced, what stands for it. Databases of vulnerabilities know
+// the library as stdlib, by its version without the letters before and the settings behind.
 func linked(info *debug.BuildInfo) []component {
-	all := []component{{Type: "platform", Name: "go", Version: info.GoVersion, PURL: "pkg:golang/stdlib@" + info.GoVersion, Reference: "go"}}
+	version, _, _ := strings.Cut(strings.TrimPrefix(info.GoVersion, "go"), " ")
+	stdlib := "pkg:golang/stdlib@" + version
+	all := []component{{Type: "library", Name: "stdlib", Version: version, PURL: stdlib, Reference: stdlib}}
 	for _, module := range info.Deps {
 		if module.Replace != nil {
 			module = module.Replace

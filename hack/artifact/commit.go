@@ -55,8 +55,12 @@ var ErrNoCommit = errors.New("the commit is not in this clone")
 
 // Checkout writes the files of a commit into a new directory.
 func Checkout(ctx context.Context, root, commit, dir string) error {
+	// A repository that git does not open, such as one of another user, has the commit for all that is known.
+	if _, err := Command(ctx, root, nil, "git", "rev-parse", "--git-dir"); err != nil {
+		return err
+	}
 	if _, err := Command(ctx, root, nil, "git", "cat-file", "-e", commit+"^{commit}"); err != nil {
-		return fmt.Errorf("%w: expected %s; fetch the whole history, or name another", ErrNoCommit, commit)
+		return fmt.Errorf("%w: expected %s; fetch the whole history, or name another: %w", ErrNoCommit, commit, err)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -81,7 +85,7 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 	c.Stderr = &problem
 	out, err := c.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, problem.String())
+		return nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(args, " "), err, strings.TrimSpace(problem.String()))
 	}
 	return out, nil
 }
