@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,12 +46,12 @@ type obstacle struct{ why, detail string }
 
 func (o obstacle) Error() string { return o.why + ": " + o.detail }
 
-// look runs the probe once.
-func (p *NetworkProbe) look(ctx context.Context) netprobe.Outcome {
+// look runs the probe once, between the nodes that are wanted where they take its pods.
+func (p *NetworkProbe) look(ctx context.Context, wanted netprobe.Pair) netprobe.Outcome {
 	ctx, cancel := context.WithTimeoutCause(ctx, runTimeout, fmt.Errorf("not within %s", runTimeout))
 	defer cancel()
 	outcome := netprobe.Outcome{Result: netprobe.Inconclusive}
-	err := p.run(ctx, &outcome)
+	err := p.run(ctx, wanted, &outcome)
 	var o obstacle
 	switch {
 	case err == nil:
@@ -82,7 +83,7 @@ func (p *NetworkProbe) more() string {
 }
 
 // run fills in the outcome, step by step.
-func (p *NetworkProbe) run(ctx context.Context, o *netprobe.Outcome) error {
+func (p *NetworkProbe) run(ctx context.Context, wanted netprobe.Pair, o *netprobe.Outcome) error {
 	if err := p.checkNamespace(ctx); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (p *NetworkProbe) run(ctx context.Context, o *netprobe.Outcome) error {
 		return err
 	}
 	id := strings.ToLower(rand.Text()[:12])
-	target, err := p.API.CoreV1().Pods(p.Namespace).Create(ctx, p.target(id), metav1.CreateOptions{FieldManager: v1alpha1.OperatorName})
+	target, err := p.API.CoreV1().Pods(p.Namespace).Create(ctx, p.target(id, wanted.To), metav1.CreateOptions{FieldManager: v1alpha1.OperatorName})
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,10 @@ func (p *NetworkProbe) run(ctx context.Context, o *netprobe.Outcome) error {
 		return err
 	}
 	o.To = target.Spec.NodeName
-	client, err := p.API.CoreV1().Pods(p.Namespace).Create(ctx, p.client(id, target.Status.PodIPs), metav1.CreateOptions{FieldManager: v1alpha1.OperatorName})
+	if o.To != wanted.To {
+		wanted.From = "" // where the client then was would tell nothing of the pair
+	}
+	client, err := p.API.CoreV1().Pods(p.Namespace).Create(ctx, p.client(id, target, wanted.From), metav1.CreateOptions{FieldManager: v1alpha1.OperatorName})
 	if err != nil {
 		return err
 	}
@@ -191,6 +195,21 @@ func (p *NetworkProbe) answer(client *corev1.Pod, id string) (netprobe.Answer, e
 		return answer, obstacle{"the probe's client ended without an answer" + p.more(), said.String()}
 	}
 	return answer, nil
+}
+
+// missing are those nodes of the pairs that are gone. One that cannot be read is taken to be there.
+func (p *NetworkProbe) missing(ctx context.Context, pairs []netprobe.Pair) []string {
+	ctx, cancel := context.WithTimeout(ctx, recallTimeout)
+	defer cancel()
+	var names []string
+	for _, pair := range pairs {
+		names = append(names, pair.From, pair.To)
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool {
+		_, err := p.API.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		return !apierrors.IsNotFound(err)
+	})
 }
 
 // remember writes what the next leader is to know.

@@ -62,9 +62,26 @@ func (p *NetworkProbe) probePod(end, run string, args ...string) *corev1.Pod {
 	}
 }
 
+// prefer has a pod run on a node, where one is named and takes it. Elsewhere a run tells something, too.
+func prefer(pod *corev1.Pod, node string) {
+	if node == "" {
+		return
+	}
+	if pod.Spec.Affinity == nil {
+		pod.Spec.Affinity = &corev1.Affinity{}
+	}
+	pod.Spec.Affinity.NodeAffinity = &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
+		Weight: 100,
+		Preference: corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{
+			Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+		}}},
+	}}}
+}
+
 // target listens. It is ready once it does so on all ports: the one that is asked comes last.
-func (p *NetworkProbe) target(run string) *corev1.Pod {
+func (p *NetworkProbe) target(run, node string) *corev1.Pod {
 	pod := p.probePod(endTarget, run, "listen", "--run="+run)
+	prefer(pod, node)
 	pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
 		ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(int32(netprobe.Allowed.Port()))}},
 		PeriodSeconds: 1,
@@ -72,21 +89,25 @@ func (p *NetworkProbe) target(run string) *corev1.Pod {
 	return pod
 }
 
-// client connects, from another node where there is one: plug-ins that enforce nothing between nodes may do so on one.
-func (p *NetworkProbe) client(run string, addresses []corev1.PodIP) *corev1.Pod {
+// client connects, from the node that is named, or else from another one than the target's where there is one: plug-ins that
+// enforce nothing between nodes may do so on one.
+func (p *NetworkProbe) client(run string, target *corev1.Pod, node string) *corev1.Pod {
 	pod := p.probePod(endClient, run, "connect", "--run="+run)
-	for _, a := range addresses {
+	for _, a := range target.Status.PodIPs {
 		pod.Spec.Containers[0].Args = append(pod.Spec.Containers[0].Args, a.IP)
 	}
-	pod.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
-		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
-			Weight: 100,
-			PodAffinityTerm: corev1.PodAffinityTerm{
-				TopologyKey:   corev1.LabelHostname,
-				LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelNetworkProbe: endTarget}},
-			},
-		}},
-	}}
+	if node == "" || node != target.Spec.NodeName {
+		pod.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+			PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+				Weight: 100,
+				PodAffinityTerm: corev1.PodAffinityTerm{
+					TopologyKey:   corev1.LabelHostname,
+					LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelNetworkProbe: endTarget}},
+				},
+			}},
+		}}
+	}
+	prefer(pod, node)
 	return pod
 }
 

@@ -136,7 +136,7 @@ func TestARunTells(t *testing.T) {
 	} {
 		w := newProbeWorld(t)
 		w.answer = c.answer
-		if diff := cmp.Diff(c.want, w.probe.look(t.Context())); diff != "" {
+		if diff := cmp.Diff(c.want, w.probe.look(t.Context(), netprobe.Pair{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		want := []string{
@@ -146,7 +146,7 @@ func TestARunTells(t *testing.T) {
 			t.Errorf("%s: policies stand before pods start, and pods go (-want +got):\n%s", name, diff)
 		}
 		w.did = nil
-		w.probe.look(t.Context())
+		w.probe.look(t.Context(), netprobe.Pair{})
 		if diff := cmp.Diff(want[3:], w.did); diff != "" {
 			t.Errorf("%s, again: policies that stand are left alone (-want +got):\n%s", name, diff)
 		}
@@ -213,7 +213,7 @@ func TestObstacles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newProbeWorld(t)
 			c.change(w)
-			o := w.probe.look(t.Context())
+			o := w.probe.look(t.Context(), netprobe.Pair{})
 			if o.Result != netprobe.Inconclusive || o.Why != c.why || !strings.Contains(o.Detail, c.details) {
 				t.Errorf("it says %s, %q, %q; want %q, %q", o.Result, o.Why, o.Detail, c.why, c.details)
 			}
@@ -257,7 +257,7 @@ func TestANamespaceThatIsNotFit(t *testing.T) {
 		c.is.Name = "fir"
 		w := newProbeWorld(t, append(c.holds, &corev1.Namespace{ObjectMeta: c.is})...)
 		w.probe.Namespace = "fir"
-		if o := w.probe.look(t.Context()); o.Why != why || len(w.did) > 0 {
+		if o := w.probe.look(t.Context(), netprobe.Pair{}); o.Why != why || len(w.did) > 0 {
 			t.Errorf("it says %q and did %v, want %q and nothing", o.Why, w.did, why)
 		}
 	}
@@ -274,7 +274,7 @@ func TestPoliciesSelectTheProbesPodsAlone(t *testing.T) {
 		if selector.Matches(labels.Set{"app": "prometheus"}) {
 			t.Errorf("%s selects a pod of somebody else", name)
 		}
-		for _, pod := range []*corev1.Pod{p.target("r"), p.client("r", nil)} {
+		for _, pod := range []*corev1.Pod{p.target("r", ""), p.client("r", listening("b"), "")} {
 			if name == probePolicyDeny && !selector.Matches(labels.Set(pod.Labels)) {
 				t.Errorf("%s does not select pod %s", name, pod.Name)
 			}
@@ -285,10 +285,10 @@ func TestPoliciesSelectTheProbesPodsAlone(t *testing.T) {
 // TestPoliciesAreBroughtInLine: what somebody added to one goes, although the operator has nothing of its own in its place.
 func TestPoliciesAreBroughtInLine(t *testing.T) {
 	w := newProbeWorld(t)
-	w.probe.look(t.Context())
+	w.probe.look(t.Context(), netprobe.Pair{})
 	w.policy(probePolicyDeny, func(p *networkingv1.NetworkPolicy) { p.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}} })
 	w.did = nil
-	if o := w.probe.look(t.Context()); o.Result != netprobe.Enforced || w.did[0] != "update networkpolicies" || w.did[1] != "create pods" {
+	if o := w.probe.look(t.Context(), netprobe.Pair{}); o.Result != netprobe.Enforced || w.did[0] != "update networkpolicies" || w.did[1] != "create pods" {
 		t.Errorf("outcome %+v after %v", o, w.did)
 	}
 	there, err := w.NetworkingV1().NetworkPolicies(probeHome).Get(t.Context(), probePolicyDeny, metav1.GetOptions{})
@@ -305,7 +305,7 @@ func TestLeftoversGo(t *testing.T) {
 	going := pod("going", map[string]string{v1alpha1.LabelNetworkProbe: endClient})
 	going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: noon}, []string{"x/y"}
 	w := newProbeWorld(t, pod("left", map[string]string{v1alpha1.LabelNetworkProbe: endTarget}), pod("posing", map[string]string{v1alpha1.LabelNetworkProbe: "x"}), going)
-	if o := w.probe.look(t.Context()); o.Result != netprobe.Enforced {
+	if o := w.probe.look(t.Context(), netprobe.Pair{}); o.Result != netprobe.Enforced {
 		t.Errorf("outcome %+v", o)
 	}
 	var deleted []string
@@ -333,7 +333,7 @@ func TestARunIsBounded(t *testing.T) {
 			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: "refused"}}}
 		})(w)
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Second, errors.New("not within 2m0s"))
-		err := w.probe.run(ctx, &netprobe.Outcome{})
+		err := w.probe.run(ctx, netprobe.Pair{}, &netprobe.Outcome{})
 		stop()
 		var o obstacle
 		if !errors.As(err, &o) || o.why != "the probe's pods did not come to an end: not within 2m0s (more in ConfigMap hipaa-system-probe/hipaa-network-probe)" ||
@@ -388,7 +388,7 @@ func TestPodsAreFollowed(t *testing.T) {
 			c.then(w, pending, seen)
 			return true, seen, nil
 		})
-		if o := w.probe.look(t.Context()); o.Why != c.why {
+		if o := w.probe.look(t.Context(), netprobe.Pair{}); o.Why != c.why {
 			t.Errorf("%s: outcome %+v", name, o)
 		}
 	}
@@ -397,7 +397,8 @@ func TestPodsAreFollowed(t *testing.T) {
 // TestPodsAskForNothing: what pod security of level restricted demands, and no token, no file, no privilege besides.
 func TestPodsAskForNothing(t *testing.T) {
 	p := &NetworkProbe{Namespace: probeHome, Image: "op:1"}
-	for _, pod := range []*corev1.Pod{p.target("r"), p.client("r", []corev1.PodIP{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}})} {
+	target, client := p.target("r", ""), p.client("r", listening("b"), "")
+	for _, pod := range []*corev1.Pod{target, client} {
 		s, c := pod.Spec, pod.Spec.Containers[0]
 		if *s.AutomountServiceAccountToken || len(s.Volumes) > 0 || s.HostNetwork || len(s.Tolerations) > 0 || s.RestartPolicy != corev1.RestartPolicyNever {
 			t.Errorf("%s: %+v", pod.Name, s)
@@ -410,7 +411,59 @@ func TestPodsAskForNothing(t *testing.T) {
 			t.Errorf("%s: deadline %d, %+v, image %s, account %s", pod.Name, *s.ActiveDeadlineSeconds, c.Resources, c.Image, s.ServiceAccountName)
 		}
 	}
-	if args := fmt.Sprint(p.client("r", []corev1.PodIP{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}}).Spec.Containers[0].Args); args != "[probe connect --run=r 192.0.2.7 2001:db8::7]" {
+	if args := fmt.Sprint(client.Spec.Containers[0].Args); args != "[probe connect --run=r 192.0.2.7 2001:db8::7]" {
 		t.Errorf("the client's arguments are %s", args)
+	}
+}
+
+// listening is a target on a node.
+func listening(node string) *corev1.Pod {
+	return &corev1.Pod{Spec: corev1.PodSpec{NodeName: node}, Status: corev1.PodStatus{PodIPs: []corev1.PodIP{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}}}}
+}
+
+// preferred is the node a pod is to run on, and whether it keeps away from the target.
+func preferred(t *testing.T, pod *corev1.Pod) (node string, apart bool) {
+	t.Helper()
+	a := pod.Spec.Affinity
+	if a == nil {
+		return "", false
+	}
+	if a.NodeAffinity != nil {
+		terms := a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+		if a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil || len(terms) != 1 || len(terms[0].Preference.MatchFields) != 1 ||
+			terms[0].Preference.MatchFields[0].Key != "metadata.name" || len(terms[0].Preference.MatchExpressions) > 0 {
+			t.Fatalf("node affinity %+v", a.NodeAffinity)
+		}
+		node = terms[0].Preference.MatchFields[0].Values[0]
+	}
+	return node, a.PodAntiAffinity != nil
+}
+
+// TestPodsGoWhereTheyAreWanted: both on the nodes of the pair; and the client on another node than the target's where the target is
+// not where it was wanted, or nothing is wanted.
+func TestPodsGoWhereTheyAreWanted(t *testing.T) {
+	for name, c := range map[string]struct {
+		wanted         netprobe.Pair
+		target, client string // preferred nodes
+		apart          bool
+	}{
+		"anywhere":             {netprobe.Pair{}, "", "", true},
+		"two nodes":            {netprobe.Pair{From: "c", To: "b"}, "b", "c", true},
+		"one node":             {netprobe.Pair{From: "b", To: "b"}, "b", "b", false},
+		"a node that is full":  {netprobe.Pair{From: "c", To: "d"}, "d", "", true},
+		"one node that is too": {netprobe.Pair{From: "d", To: "d"}, "d", "", true},
+	} {
+		w := newProbeWorld(t) // its target always runs on node b
+		seen := map[string]*corev1.Pod{}
+		w.runs = func(pod *corev1.Pod) { seen[pod.Labels[v1alpha1.LabelNetworkProbe]] = pod }
+		if o := w.probe.look(t.Context(), c.wanted); o.Result != netprobe.Enforced {
+			t.Fatalf("%s: outcome %+v", name, o)
+		}
+		if node, apart := preferred(t, seen[endTarget]); node != c.target || apart {
+			t.Errorf("%s: the target is wanted on %q, apart from itself: %t; want %q", name, node, apart, c.target)
+		}
+		if node, apart := preferred(t, seen[endClient]); node != c.client || apart != c.apart {
+			t.Errorf("%s: the client is wanted on %q, apart from the target: %t; want %q, %t", name, node, apart, c.client, c.apart)
+		}
 	}
 }

@@ -100,12 +100,13 @@ func (w *NetworkWatch) recall(ctx context.Context) time.Duration {
 // look runs the probe once and returns when to run it again. What it found is remembered before it is said: a leader that comes
 // after this one then says the same.
 func (w *NetworkWatch) look(ctx context.Context) time.Duration {
-	outcome := w.Probe.look(ctx)
+	gone := w.Probe.missing(ctx, w.history.Suspects())
+	outcome := w.Probe.look(ctx, w.history.Wanted(gone))
 	if ctx.Err() != nil {
 		return w.Interval
 	}
 	now := w.Clock.Now()
-	verdict, next := w.history.Take(outcome, now)
+	verdict, next := w.history.Take(outcome, gone, now)
 	networkProbeRuns.WithLabelValues(string(outcome.Result)).Inc()
 	if outcome.Result != netprobe.Inconclusive {
 		networkProbeObserved.Set(float64(now.Unix()))
@@ -124,11 +125,12 @@ func (w *NetworkWatch) publish(ctx context.Context, verdict netprobe.Verdict, o 
 	changed := w.State.setNetwork(verdict)
 	ctrl.LoggerFrom(ctx).Info("network probe", "result", o.Result, "from", o.From, "to", o.To, "why", o.Why, "detail", o.Detail, "state", verdict.State)
 	about := operatorAsObject(w.Namespace)
-	switch {
-	case o.Result != netprobe.Inconclusive:
+	switch why := w.history.Why(); why {
+	case w.told:
+	case "":
 		w.told = ""
-	case o.Why != w.told:
-		w.told = o.Why
+	default:
+		w.told = why
 		w.Recorder.Eventf(about, nil, corev1.EventTypeWarning, reasonProbeInconclusive, "Probe", "%s: %s", o.Why, o.Detail)
 	}
 	switch {

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -28,7 +30,7 @@ func networkWatch(w *probeWorld, now *clocktesting.FakeClock) (*NetworkWatch, *e
 // TestAVerdictOnTheNetworkIsToldOnce: all tenants are woken, and one event is recorded, when it changes and at no other time. What
 // could not be told is told once for each reason.
 func TestAVerdictOnTheNetworkIsToldOnce(t *testing.T) {
-	world, now := newProbeWorld(t), clocktesting.NewFakeClock(noon)
+	world, now := newProbeWorld(t, node("a", "eu-west-1"), node("b", "eu-west-1")), clocktesting.NewFakeClock(noon)
 	w, recorder := networkWatch(world, now)
 	if next := w.recall(t.Context()); next != 0 || w.State.Network() != nil {
 		t.Errorf("nobody probed before: the next run in %s, verdict %v", next, w.State.Network())
@@ -81,6 +83,63 @@ func TestAVerdictOnTheNetworkIsToldOnce(t *testing.T) {
 			t.Errorf("step %d: %d records were written", i, records)
 		}
 	}
+}
+
+// TestBadNewsIsFollowedUp on the nodes it was seen on, also by the next leader, until it ends there. A node that cannot be read is there;
+// of one that is gone others tell.
+func TestBadNewsIsFollowedUp(t *testing.T) {
+	world, now := newProbeWorld(t, node("a", "eu-west-1"), node("b", "eu-west-1"), node("c", "eu-west-1")), clocktesting.NewFakeClock(noon)
+	w, _ := networkWatch(world, now)
+	w.recall(t.Context())
+	at, wanted := map[string]string{endTarget: "b", endClient: "a"}, map[string]string{}
+	world.runs = func(pod *corev1.Pod) {
+		end := pod.Labels[v1alpha1.LabelNetworkProbe]
+		pod.Spec.NodeName = at[end]
+		wanted[end], _ = preferred(t, pod)
+	}
+	run := func(result netprobe.Result, client, target string) {
+		t.Helper()
+		now.Step(time.Minute)
+		world.answer = netprobe.Answer{Result: result}
+		if result == netprobe.NotEnforced {
+			world.answer.Directions = []netprobe.Kind{netprobe.Egress}
+		}
+		at[endClient], at[endTarget] = client, target
+		w.look(t.Context())
+	}
+	expect := func(state netprobe.State, client, target string) {
+		t.Helper()
+		if w.State.Network().State != state || wanted[endClient] != client || wanted[endTarget] != target {
+			t.Errorf("it says %s and wanted its pods on %v; want %s, client %q, target %q", w.State.Network().State, wanted, state, client, target)
+		}
+	}
+	run(netprobe.NotEnforced, "a", "b")
+	expect(netprobe.StateNotEnforced, "", "")
+	for range 3 {
+		run(netprobe.Enforced, "c", "c") // cordoned are the others, and not gone
+	}
+	expect(netprobe.StateNotEnforced, "", "b")
+	w, _ = networkWatch(world, now)
+	w.recall(t.Context())
+	run(netprobe.Enforced, "c", "b")
+	expect(netprobe.StateNotEnforced, "a", "b")
+	broken := true
+	world.PrependReactor("get", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return broken, nil, context.DeadlineExceeded
+	})
+	for range 3 {
+		run(netprobe.Enforced, "a", "c")
+	}
+	expect(netprobe.StateNotEnforced, "", "b")
+	broken = false
+	if err := world.CoreV1().Nodes().Delete(t.Context(), "b", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	run(netprobe.Enforced, "a", "a")
+	run(netprobe.Enforced, "a", "c")
+	expect(netprobe.StateNotEnforced, "", "")
+	run(netprobe.Enforced, "a", "c")
+	expect(netprobe.StateEnforced, "", "")
 }
 
 // TestTheNextLeaderSaysTheSame, at once and without a run, as long as the answer counts.

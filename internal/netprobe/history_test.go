@@ -45,9 +45,10 @@ func TestHistory(t *testing.T) {
 			{hour / 10, enforcedAB, "does not enforce them", hour / 10},
 			{hour / 10, enforcedAB, "enforces them: a connection that policies allow went through, those they forbid did not (seen first at 2026-11-22T13:36:00Z", hour},
 		},
-		"another direction is another answer": {
-			{0, openAB, "at ingress and at egress", hour / 10},
-			{hour / 10, ingressAA, "at ingress went through (seen first at 2026-11-22T12:06:00Z, on node a)", hour / 10},
+		"further bad news joins the first": {
+			{0, ingressAA, "at ingress went through (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
+			{hour / 10, openAB, "at ingress and at egress went through (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
+			{hour / 10, ingressAA, "at ingress and at egress went through (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
 		},
 		"what could not be told changes nothing, for a while": {
 			{0, unclear, "is not known: no image", hour / 10},
@@ -77,7 +78,7 @@ func TestHistory(t *testing.T) {
 			h, now := History{Interval: hour}, noon
 			for i, s := range steps {
 				now = now.Add(s.after)
-				verdict, next := h.Take(s.o, now)
+				verdict, next := h.Take(s.o, nil, now)
 				if !strings.Contains(verdict.Message, s.says) || next != s.next {
 					t.Errorf("step %d: it says %q and comes again in %s, want %q and %s", i, verdict.Message, next, s.says, s.next)
 				}
@@ -103,8 +104,8 @@ func TestAnAnswerOutlivesTheProcess(t *testing.T) {
 		wait time.Duration
 	}{{enforcedAB, 45 * time.Minute}, {openAB, 0}, {ingressAA, 0}} {
 		o, h := c.o, History{Interval: time.Hour}
-		said, _ := h.Take(o, noon.Add(123*time.Millisecond))
-		h.Take(o, noon.Add(30*time.Minute))
+		said, _ := h.Take(o, nil, noon.Add(123*time.Millisecond))
+		h.Take(o, nil, noon.Add(30*time.Minute))
 		record, ok := ReadRecord(h.Data(unclear, noon.Add(40*time.Minute)))
 		if !ok {
 			t.Fatalf("%+v cannot be read", h.Data(unclear, noon))
@@ -116,7 +117,7 @@ func TestAnAnswerOutlivesTheProcess(t *testing.T) {
 		if next.Stands == nil || next.Stands.Verdict() != said {
 			t.Errorf("it says %+v, want %+v", next.Stands, said)
 		}
-		if again, _ := next.Take(o, noon.Add(90*time.Minute)); again != said {
+		if again, _ := next.Take(o, nil, noon.Add(90*time.Minute)); again != said {
 			t.Errorf("after a run it says %q, want %q", again.Message, said.Message)
 		}
 	}
@@ -154,7 +155,7 @@ func TestWhatIsRecalled(t *testing.T) {
 		if c.result == Enforced {
 			continue
 		}
-		if verdict, _ := h.Take(unclear, noon.Add(time.Minute)); verdict.State != StateNotEnforced {
+		if verdict, _ := h.Take(unclear, nil, noon.Add(time.Minute)); verdict.State != StateNotEnforced {
 			t.Errorf("%s: a run that can tell nothing has it say %q", name, verdict.Message)
 		}
 	}
@@ -163,7 +164,7 @@ func TestWhatIsRecalled(t *testing.T) {
 // TestRecordsAreReadStrictly: what somebody wrote by hand, or another version, is no answer.
 func TestRecordsAreReadStrictly(t *testing.T) {
 	h := History{Interval: time.Hour}
-	h.Take(openAB, noon)
+	h.Take(openAB, nil, noon)
 	good := h.Data(openAB, noon)
 	if _, ok := ReadRecord(good); !ok {
 		t.Fatalf("%v is not read", good)
