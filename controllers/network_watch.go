@@ -48,11 +48,14 @@ type NetworkWatch struct {
 	Interval time.Duration
 	// Namespace of the operator, which events are about.
 	Namespace string
-	Recorder  events.EventRecorder
-	Clock     clock.Clock
+	// ClusterUID is the UID of namespace kube-system: what was found in another cluster does not count in this one.
+	ClusterUID string
+	Recorder   events.EventRecorder
+	Clock      clock.Clock
 
-	history netprobe.History
-	told    string // why nothing could be told, as the last event says
+	history  netprobe.History
+	recalled bool
+	told     string // why nothing could be told, as the last event says
 }
 
 // NeedLeaderElection says that one replica alone probes.
@@ -64,6 +67,7 @@ func (w *NetworkWatch) Start(ctx context.Context) error {
 		w.State.setNetwork(netprobe.Unprobed())
 		return nil
 	}
+	w.gauge(netprobe.StateUnknown)
 	next := w.recall(ctx)
 	for {
 		select {
@@ -71,28 +75,43 @@ func (w *NetworkWatch) Start(ctx context.Context) error {
 			return nil
 		case <-w.Clock.After(next):
 		}
-		next = wait.Jitter(w.look(ctx), jitter)
+		next = wait.Jitter(w.step(ctx), jitter)
 	}
 }
 
-// recall takes what an earlier leader found, and returns when to look again. Where that does not count any more, or cannot be
-// read, what the status of tenants says stands until the first run has ended.
-func (w *NetworkWatch) recall(ctx context.Context) time.Duration {
-	w.history.Interval = w.Interval
-	w.gauge(netprobe.StateUnknown)
-	data, err := w.Probe.recall(ctx)
-	if err != nil && !apierrors.IsNotFound(err) {
-		ctrl.LoggerFrom(ctx).Info("what the network probe found before could not be read; it is run at once", "error", err)
+// step recalls what was found before, where that could not be read yet, and then runs the probe.
+func (w *NetworkWatch) step(ctx context.Context) time.Duration {
+	if !w.recalled {
+		if next := w.recall(ctx); next > 0 {
+			return next
+		}
 	}
-	record, readable := netprobe.ReadRecord(data)
+	return w.look(ctx)
+}
+
+// recall takes what an earlier leader found, and returns when to look again. Where that does not count any more, what the status of
+// tenants says stands until the first run has ended. Nothing is run before it is known: a run that can tell nothing would take the
+// place of bad news. An operator that may not read it may not write it either, so it is run, and says so.
+func (w *NetworkWatch) recall(ctx context.Context) time.Duration {
+	w.history.Interval, w.history.ClusterUID = w.Interval, w.ClusterUID
+	data, err := w.Probe.recall(ctx)
+	switch {
+	case apierrors.IsForbidden(err):
+		return 0
+	case err != nil && !apierrors.IsNotFound(err):
+		ctrl.LoggerFrom(ctx).Info("what the network probe found before could not be read; it is not run until then", "error", err)
+		return w.history.Retry()
+	}
+	w.recalled = true
+	record, readable := netprobe.ReadRecord(data, w.ClusterUID)
 	if !readable {
 		return 0
 	}
 	next := w.history.Recall(record, w.Clock.Now())
-	if w.history.Stands != nil {
-		networkProbeObserved.Set(float64(record.At.Unix()))
-		w.gauge(record.Verdict().State)
-		w.State.setNetwork(record.Verdict())
+	if stands := w.history.Stands; stands != nil {
+		networkProbeObserved.Set(float64(stands.At.Unix()))
+		w.gauge(stands.Verdict().State)
+		w.State.setNetwork(stands.Verdict())
 	}
 	return next
 }

@@ -9,8 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -23,7 +25,8 @@ import (
 func networkWatch(w *probeWorld, now *clocktesting.FakeClock) (*NetworkWatch, *events.FakeRecorder) {
 	recorder := events.NewFakeRecorder(20)
 	return &NetworkWatch{
-		Probe: w.probe, State: NewClusterState(), Interval: time.Hour, Namespace: v1alpha1.OperatorNamespace, Recorder: recorder, Clock: now,
+		Probe: w.probe, State: NewClusterState(), Interval: time.Hour, Namespace: v1alpha1.OperatorNamespace, ClusterUID: "u-1",
+		Recorder: recorder, Clock: now,
 	}, recorder
 }
 
@@ -170,16 +173,53 @@ func TestTheNextLeaderSaysTheSame(t *testing.T) {
 	}
 }
 
-// TestARecordThatCannotBeReadOrWritten is in nobody's way.
-func TestARecordThatCannotBeReadOrWritten(t *testing.T) {
+// TestARecordThatMayNotBeReadOrWritten is in nobody's way.
+func TestARecordThatMayNotBeReadOrWritten(t *testing.T) {
 	world := newProbeWorld(t)
-	failing("*", "configmaps", context.DeadlineExceeded)(world)
+	failing("*", "configmaps", apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "x", nil))(world)
 	w, _ := networkWatch(world, clocktesting.NewFakeClock(noon))
 	if wait := w.recall(t.Context()); wait != 0 {
 		t.Errorf("the next run in %s", wait)
 	}
-	if next := w.look(t.Context()); next != time.Hour || w.State.Network().State != netprobe.StateEnforced {
+	if next := w.step(t.Context()); next != time.Hour || w.State.Network().State != netprobe.StateEnforced {
 		t.Errorf("the next run in %s, verdict %v", next, w.State.Network())
+	}
+}
+
+// TestNothingIsRunBeforeTheRecordIsRead: a run that can tell nothing would take the place of the bad news in it.
+func TestNothingIsRunBeforeTheRecordIsRead(t *testing.T) {
+	world, now := newProbeWorld(t), clocktesting.NewFakeClock(noon)
+	world.answer = netprobe.Answer{Result: netprobe.NotEnforced, Directions: []netprobe.Kind{netprobe.Egress}}
+	first, _ := networkWatch(world, now)
+	first.step(t.Context())
+	said := *first.State.Network()
+	broken := true
+	world.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return broken, nil, context.DeadlineExceeded
+	})
+	world.answer, world.did = netprobe.Answer{Result: netprobe.Inconclusive, Why: "dropped"}, nil
+	w, _ := networkWatch(world, now)
+	for range 3 {
+		if next := w.step(t.Context()); next != 6*time.Minute || w.State.Network() != nil || len(world.did) > 0 {
+			t.Errorf("it comes again in %s, says %v and did %v", next, w.State.Network(), world.did)
+		}
+	}
+	broken = false
+	now.Step(time.Hour)
+	if next := w.step(t.Context()); next != 6*time.Minute || len(world.did) == 0 || *w.State.Network() != said {
+		t.Errorf("it comes again in %s, says %v and did %v; want it to say %v", next, w.State.Network(), world.did, said)
+	}
+}
+
+// TestARecordOfAnotherCluster, restored with its namespace, says nothing of this one.
+func TestARecordOfAnotherCluster(t *testing.T) {
+	world, now := newProbeWorld(t), clocktesting.NewFakeClock(noon)
+	first, _ := networkWatch(world, now)
+	first.step(t.Context())
+	w, _ := networkWatch(world, now)
+	w.ClusterUID = "u-2"
+	if wait := w.recall(t.Context()); wait != 0 || w.State.Network() != nil {
+		t.Errorf("the next run in %s, verdict %v", wait, w.State.Network())
 	}
 }
 

@@ -146,6 +146,6 @@ func setUp(ctx context.Context, mgr manager.Manager, o options) error {
 	}
 	return mgr.Add(&controllers.NetworkWatch{
 		Probe: &controllers.NetworkProbe{API: start.watches, Namespace: o.probe.namespace, Image: o.probe.image}, State: state, Interval: o.probe.interval,
-		Namespace: o.namespace, Recorder: recorder, Clock: clock.RealClock{},
+		Namespace: o.namespace, ClusterUID: start.clusterUID, Recorder: recorder, Clock: clock.RealClock{},
 	})
 }

@@ -47,6 +47,8 @@ type Outcome struct {
 type History struct {
 	// Interval between runs.
 	Interval time.Duration
+	// ClusterUID is the UID of namespace kube-system; stored answers are bound to it.
+	ClusterUID string
 	// Stands is the answer that counts; nil when none does.
 	Stands *Record
 
@@ -69,8 +71,8 @@ const (
 // hold is how long good news counts without another answer.
 func (h *History) hold() time.Duration { return max(h.Interval*5/2, leastHold) }
 
-// retry is how soon to ask again when there is something to wait for.
-func (h *History) retry() time.Duration { return min(h.Interval, max(h.Interval/10, soonest)) }
+// Retry is how soon to ask again when there is something to wait for.
+func (h *History) Retry() time.Duration { return min(h.Interval, max(h.Interval/10, soonest)) }
 
 // holds says that the answer that stands still counts. Bad news does until good news ends it: that nobody can look any more
 // mends nothing, and tenants would be called isolated for it. Good news grows old, and none from the future counts: nobody would
@@ -122,7 +124,7 @@ func (h *History) Recall(r Record, now time.Time) time.Duration {
 	}
 	wait := h.Interval
 	if h.bad() {
-		wait = h.retry()
+		wait = h.Retry()
 	}
 	return min(wait, max(0, h.Stands.At.Add(wait).Sub(now)))
 }
@@ -146,11 +148,11 @@ func (h *History) Take(o Outcome, gone []string, now time.Time) (Verdict, time.D
 	}
 	switch {
 	case h.Stands == nil:
-		return Verdict{StateUnknown, "the network policies stand; whether the network plug-in enforces them is not known: " + h.unclear.said}, h.retry()
+		return Verdict{StateUnknown, "the network policies stand; whether the network plug-in enforces them is not known: " + h.unclear.said}, h.Retry()
 	case o.Result == Enforced && !h.bad():
 		return h.Stands.Verdict(), h.Interval
 	}
-	return h.Stands.Verdict(), h.retry()
+	return h.Stands.Verdict(), h.Retry()
 }
 
 func (h *History) takeGood(o Outcome, gone []string, now time.Time) {

@@ -11,6 +11,9 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// home is the cluster of the tests.
+const home = "u-1"
+
 // Outcomes of runs.
 var (
 	enforcedAB = Outcome{Result: Enforced, From: "a", To: "b"}
@@ -103,14 +106,14 @@ func TestAnAnswerOutlivesTheProcess(t *testing.T) {
 		o    Outcome
 		wait time.Duration
 	}{{enforcedAB, 45 * time.Minute}, {openAB, 0}, {ingressAA, 0}} {
-		o, h := c.o, History{Interval: time.Hour}
+		o, h := c.o, History{Interval: time.Hour, ClusterUID: home}
 		said, _ := h.Take(o, nil, noon.Add(123*time.Millisecond))
 		h.Take(o, nil, noon.Add(30*time.Minute))
-		record, ok := ReadRecord(h.Data(unclear, noon.Add(40*time.Minute)))
+		record, ok := ReadRecord(h.Data(unclear, noon.Add(40*time.Minute)), home)
 		if !ok {
 			t.Fatalf("%+v cannot be read", h.Data(unclear, noon))
 		}
-		next := History{Interval: time.Hour}
+		next := History{Interval: time.Hour, ClusterUID: home}
 		if wait := next.Recall(record, noon.Add(45*time.Minute)); wait != c.wait {
 			t.Errorf("%s: it waits for %s, want %s", o.Result, wait, c.wait)
 		}
@@ -163,10 +166,10 @@ func TestWhatIsRecalled(t *testing.T) {
 
 // TestRecordsAreReadStrictly: what somebody wrote by hand, or another version, is no answer.
 func TestRecordsAreReadStrictly(t *testing.T) {
-	h := History{Interval: time.Hour}
+	h := History{Interval: time.Hour, ClusterUID: home}
 	h.Take(openAB, nil, noon)
 	good := h.Data(openAB, noon)
-	if _, ok := ReadRecord(good); !ok {
+	if _, ok := ReadRecord(good, home); !ok {
 		t.Fatalf("%v is not read", good)
 	}
 	for name, edit := range map[string]map[string]string{
@@ -177,18 +180,48 @@ func TestRecordsAreReadStrictly(t *testing.T) {
 	} {
 		data := maps.Clone(good)
 		maps.Copy(data, edit)
-		if r, ok := ReadRecord(data); ok {
+		if r, ok := ReadRecord(data, home); ok {
 			t.Errorf("%s: read as %+v", name, r)
 		}
 	}
-	if _, ok := ReadRecord(nil); ok {
+	if _, ok := ReadRecord(nil, home); ok {
 		t.Error("nothing is read as something")
+	}
+}
+
+// TestARecordIsOfACluster: one of another cluster is none, whatever it says. One that does not say of which it is was made by a
+// version that did not either: the good is ignored, the bad counts.
+func TestARecordIsOfACluster(t *testing.T) {
+	for _, o := range []Outcome{enforcedAB, openAB} {
+		h := History{Interval: time.Hour, ClusterUID: home}
+		h.Take(o, nil, noon)
+		data := h.Data(o, noon)
+		before := maps.Clone(data)
+		delete(before, keyCluster)
+		delete(before, keySuspects)
+		for name, c := range map[string]struct {
+			data    map[string]string
+			cluster string
+			want    bool
+		}{
+			"this":    {data, home, true},
+			"another": {data, "u-2", false},
+			"untold":  {before, home, o.Result == NotEnforced},
+		} {
+			r, ok := ReadRecord(c.data, c.cluster)
+			if ok != c.want {
+				t.Errorf("%s, of %s cluster: it is read: %t, want %t", o.Result, name, ok, c.want)
+			}
+			if ok && o.Result == NotEnforced && (len(r.Suspects) != 1 || r.Suspects[0].Pair != Pair{"a", "b"}) {
+				t.Errorf("%s, of %s cluster: suspects %+v", o.Result, name, r.Suspects)
+			}
+		}
 	}
 }
 
 // TestData holds for people what the last run said, and not too much of it.
 func TestData(t *testing.T) {
-	h := History{Interval: time.Hour}
+	h := History{Interval: time.Hour, ClusterUID: home}
 	got := h.Data(Outcome{Result: Inconclusive, To: "b", Why: "w", Detail: strings.Repeat("ä", maxDetail)}, noon)
 	want := map[string]string{
 		"lastRun": "2026-11-22T12:00:00Z", "lastOutcome": "inconclusive, the target on node b", "lastWhy": "w", "lastDetail": strings.Repeat("ä", maxDetail/2),

@@ -103,7 +103,7 @@ func (r Record) Verdict() Verdict {
 // Keys of a stored record.
 const (
 	keyResult, keyDirections, keySince, keyFrom, keyTo, keyAt = "result", "directions", "since", "firstFrom", "firstTo", "at"
-	keySuspects                                               = "suspects"
+	keySuspects, keyCluster                                   = "suspects", "cluster"
 	keyTried, keyOutcome, keyWhy, keyDetail                   = "lastRun", "lastOutcome", "lastWhy", "lastDetail"
 )
 
@@ -127,6 +127,7 @@ func (h *History) Data(o Outcome, now time.Time) map[string]string {
 	}
 	if h.Stands != nil {
 		h.Stands.store(data)
+		data[keyCluster] = h.ClusterUID
 	}
 	return data
 }
@@ -140,8 +141,10 @@ func (r *Record) store(data map[string]string) {
 	}
 }
 
-// ReadRecord reads what Data made. It says whether there is an answer that can be read.
-func ReadRecord(data map[string]string) (Record, bool) {
+// ReadRecord reads what Data made of a cluster. It says whether there is an answer that can be read. What was seen in another
+// cluster, which a namespace that is restored from a backup brings along, says nothing of this one. A version that did not say of
+// which cluster an answer is made it of this one as likely as not: it is believed when it is bad.
+func ReadRecord(data map[string]string, clusterUID string) (Record, bool) {
 	r := Record{Result: Result(data[keyResult]), From: data[keyFrom], To: data[keyTo]}
 	for d := range strings.SplitSeq(data[keyDirections], ",") {
 		if d != "" {
@@ -154,7 +157,9 @@ func ReadRecord(data map[string]string) (Record, bool) {
 	if r.Result == NotEnforced {
 		r.Suspects = readSuspects(data[keySuspects], Pair{r.From, r.To})
 	}
-	return r, errSince == nil && errAt == nil && r.consistent()
+	of, told := data[keyCluster]
+	here := of == clusterUID || !told && r.Result == NotEnforced
+	return r, here && errSince == nil && errAt == nil && r.consistent()
 }
 
 // consistent says that a record is one that a run made.

@@ -59,7 +59,7 @@ func TestBadNewsEndsWhereItWasSeen(t *testing.T) {
 		"nothing could be told, and a node is gone": {[]Outcome{ran(bad, "a", "b"), unclear, unclear, unclear}, []string{"b"}, StateNotEnforced, Pair{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, verdict, gone := History{Interval: time.Hour}, Verdict{}, []string(nil)
+			h, verdict, gone := History{Interval: time.Hour, ClusterUID: home}, Verdict{}, []string(nil)
 			for i, o := range c.runs {
 				if i >= len(c.runs)-2 {
 					gone = c.gone
@@ -154,7 +154,7 @@ func (w *walk) step(t *testing.T) {
 		w.since = -1
 		return
 	}
-	if next != w.h.retry() {
+	if next != w.h.Retry() {
 		t.Fatalf("while bad news stands the next run comes in %s", next)
 	}
 	if w.messages = append(w.messages, verdict.Message); len(slices.Compact(slices.Clone(w.messages))) > 2 {
@@ -169,11 +169,11 @@ func (w *walk) step(t *testing.T) {
 func (w *walk) restart(t *testing.T) {
 	t.Helper()
 	data, said := w.h.Data(unclear, w.now), w.h.Stands.Verdict()
-	record, ok := ReadRecord(data)
+	record, ok := ReadRecord(data, home)
 	if !ok {
 		t.Fatalf("%v cannot be read", data)
 	}
-	w.h = History{Interval: time.Hour}
+	w.h = History{Interval: time.Hour, ClusterUID: home}
 	w.now = w.now.Add(time.Duration(w.IntN(10000)-10) * time.Minute)
 	if w.h.Recall(record, w.now); w.h.Stands == nil || w.h.Stands.Verdict() != said {
 		t.Fatalf("%v is recalled as %+v, and it was %q", data, w.h.Stands, said.Message)
@@ -185,7 +185,7 @@ func (w *walk) restart(t *testing.T) {
 func TestWhateverHappens(t *testing.T) {
 	ended := 0
 	for seed := range uint64(300) {
-		w := &walk{Rand: rand.New(rand.NewPCG(seed, 1)), h: History{Interval: time.Hour}, now: noon, since: -1}
+		w := &walk{Rand: rand.New(rand.NewPCG(seed, 1)), h: History{Interval: time.Hour, ClusterUID: home}, now: noon, since: -1}
 		stood := false
 		for range 100 {
 			w.step(t)
@@ -202,7 +202,7 @@ func TestWhateverHappens(t *testing.T) {
 
 // TestSuspectsAreFew: where every run is bad and none where it is wanted, the record stays small, and keeps the first.
 func TestSuspectsAreFew(t *testing.T) {
-	h, long := History{Interval: time.Hour}, strings.Repeat("n", 240)
+	h, long := History{Interval: time.Hour, ClusterUID: home}, strings.Repeat("n", 240)
 	for i := range 1000 {
 		h.Take(ran(NotEnforced, fmt.Sprint(long, i), fmt.Sprint(long, i+1)), nil, noon.Add(time.Duration(i)*time.Minute))
 	}
@@ -217,7 +217,7 @@ func TestSuspectsAreFew(t *testing.T) {
 
 // TestSuspectsOutliveTheProcess, with the good runs there were; those of a version that did not keep them are the nodes of the first run.
 func TestSuspectsOutliveTheProcess(t *testing.T) {
-	h := History{Interval: time.Hour}
+	h := History{Interval: time.Hour, ClusterUID: home}
 	h.Take(ran(NotEnforced, "a", "b"), nil, noon)
 	h.Take(ran(NotEnforced, "c", "d"), nil, noon)
 	h.Take(ran(Enforced, "c", "d"), nil, noon)
@@ -237,7 +237,7 @@ func TestSuspectsOutliveTheProcess(t *testing.T) {
 	} {
 		edited := maps.Clone(data)
 		edited[keySuspects] = text
-		record, ok := ReadRecord(edited)
+		record, ok := ReadRecord(edited, home)
 		if diff := cmp.Diff(want, record.Suspects); diff != "" || !ok {
 			t.Errorf("%q is read: %t (-want +got):\n%s", text, ok, diff)
 		}
@@ -246,7 +246,7 @@ func TestSuspectsOutliveTheProcess(t *testing.T) {
 
 // TestReasonsThatAlternate are not told in turn; another one is, once it is given twice.
 func TestReasonsThatAlternate(t *testing.T) {
-	h := History{Interval: time.Hour}
+	h := History{Interval: time.Hour, ClusterUID: home}
 	for i, step := range []struct{ why, says string }{
 		{"x", "x"}, {"y", "x"}, {"x", "x"}, {"y", "x"}, {"z", "x"}, {"y", "x"}, {"y", "y"}, {"x", "y"}, {"y", "y"}, {"x", "y"}, {"x", "x"}, {"", ""}, {"y", "y"},
 	} {
