@@ -14,6 +14,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/node"
 	"github.com/hipaatenant/hipaa-tenant-operator/test/program"
@@ -32,6 +34,8 @@ const exitImpossible = 77
 
 func main() {
 	program.Quiet()
+	// Whatever the user's own is: what containers read on the nodes' disks is read by users who are not root.
+	syscall.Umask(0o022)
 	if len(os.Args) == 3 && os.Args[1] == inside {
 		program.Main("e2e", func(ctx context.Context, args []string) error { return runInside(ctx, args[1]) })
 		return
@@ -74,7 +78,9 @@ func run(ctx context.Context, args []string) error {
 	if err := known(o.Only); err != nil {
 		return err
 	}
-	if err := node.Possible(ctx); err != nil {
+	if err := node.Possible(ctx); ctx.Err() != nil {
+		return ctx.Err()
+	} else if err != nil {
 		return program.Exit{Code: exitImpossible, Err: err}
 	}
 	if *possible {
@@ -85,6 +91,13 @@ func run(ctx context.Context, args []string) error {
 
 // run builds, enters the sandbox, and looks what is left of it.
 func (o options) run(ctx context.Context) (err error) {
+	release, err := node.Alone(ctx, func(other string) {
+		fmt.Printf("another run, %s, is under way on this machine: waiting for its end\n", other)
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if o.Dir, err = node.MakeDir(ctx); err != nil {
 		return err
 	}
@@ -101,7 +114,7 @@ func (o options) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := o.build(ctx); err != nil {
-		return err
+		return cmp.Or(ctx.Err(), err) // that a compiler was killed is no news to who pressed Ctrl-C
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
