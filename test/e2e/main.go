@@ -36,6 +36,10 @@ func main() {
 	program.Quiet()
 	// Whatever the user's own is: what containers read on the nodes' disks is read by users who are not root.
 	syscall.Umask(0o022)
+	if err := os.Setenv("PATH", node.SystemPath(os.Getenv("PATH"))); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
 	if len(os.Args) == 3 && os.Args[1] == inside {
 		program.Main("e2e", func(ctx context.Context, args []string) error { return runInside(ctx, args[1]) })
 		return

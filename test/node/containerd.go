@@ -39,13 +39,13 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   sandbox_image = %q
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = %q
     conf_dir = %q
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
-`, n.path("containerd"), n.path("containers"), n.socket(), n.path("opt"), PauseImage, n.path("cni")))
+`, n.path("containerd"), n.path("containers"), n.socket(), n.path("opt"), PauseImage, pluginDir, n.path("cni")))
 }
 
 func (n *Node) ctr(ctx context.Context, args ...string) (string, error) {

@@ -63,6 +63,12 @@ func plugged(name string) bool {
 	return name == Switch || name == podBridge || strings.HasPrefix(name, plugPrefix)
 }
 
+// showBridged has packets that cross a bridge shown to iptables. Each network namespace has its own, where the kernel has br_netfilter.
+const showBridged = "net.bridge.bridge-nf-call-iptables=1"
+
+// pluginDir is where Debian has CNI's plug-ins.
+const pluginDir = "/usr/lib/cni"
+
 // addNetwork plugs the node in, and routes its pods to it. Packets that cross the bridge of its pods are shown to iptables, as
 // kube-proxy and everything that enforces policies want it.
 func (n *Node) addNetwork(ctx context.Context) error {
@@ -75,7 +81,7 @@ func (n *Node) addNetwork(ctx context.Context) error {
 		n.inside("ip", "address", "add", n.Address()+"/24", "dev", "eth0"),
 		n.inside("ip", "link", "set", "eth0", "up"),
 		n.inside("ip", "route", "add", "default", "via", Gateway),
-		n.inside("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1"),
+		n.inside("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", showBridged),
 		{"ip", "route", "add", n.podNet(), "via", n.Address()},
 	})
 }

@@ -32,6 +32,8 @@ type before struct {
 	Settings map[string][]byte `json:"settings,omitempty"`
 	// Missing directories of the system that Prepare makes, parents first.
 	Missing []string `json:"missing,omitempty"`
+	// Controllers that cgroups of version 2 had; nil with version 1, and where nobody knows.
+	Controllers []string `json:"controllers"`
 }
 
 // machineFile is where a Trace remembers how the machine was.
@@ -48,6 +50,9 @@ func (m machine) newTrace(dir string) (t *Trace, err error) {
 	if t.before.Missing, err = m.missing(hidden); err != nil {
 		return nil, err
 	}
+	if t.before.Controllers, err = m.enabled(); err != nil {
+		return nil, err
+	}
 	if t.mounts, err = m.mounts(); err != nil {
 		return nil, err
 	}
@@ -58,14 +63,15 @@ func (m machine) newTrace(dir string) (t *Trace, err error) {
 	return t, errors.Join(err, os.WriteFile(filepath.Join(dir, machineFile), text, 0o600))
 }
 
-// Prepare makes what the sandbox needs and cannot make inside without leaving it behind: the directories it mounts over.
+// Prepare makes what the sandbox needs and cannot make inside without leaving it behind: the directories it mounts over, and
+// controllers for its cgroups.
 func (t *Trace) Prepare() error {
 	for _, dir := range t.before.Missing {
 		if err := os.Mkdir(t.on.path(dir), 0o755); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.on.enable()
 }
 
 // KeepFiles has Remove leave the files, for somebody to read.
@@ -84,6 +90,9 @@ func (t *Trace) Remove(ctx context.Context) error {
 		if err := os.Remove(t.on.path(dir)); !errors.Is(err, fs.ErrNotExist) {
 			problems = append(problems, err)
 		}
+	}
+	if t.before.Controllers != nil {
+		problems = append(problems, t.on.disable(t.before.Controllers))
 	}
 	switch err := errors.Join(problems...); {
 	case err != nil:
