@@ -215,6 +215,28 @@ func TestSuspectsAreFew(t *testing.T) {
 	}
 }
 
+// TestNodesThatComeAndGo fill no record: the last pair that was seen open has to be good, however many are gone.
+func TestNodesThatComeAndGo(t *testing.T) {
+	h, gone := History{Interval: time.Hour}, []string(nil)
+	for i := range 3 * mostSuspects {
+		from, to := fmt.Sprint("from-", i), fmt.Sprint("to-", i)
+		h.Take(ran(NotEnforced, from, to), gone, noon)
+		if last := (Pair{from, to}); h.Wanted(gone) != last || len(h.Suspects()) != 1 {
+			t.Fatalf("after %d pairs %+v is wanted of %+v, want %+v", i, h.Wanted(gone), h.Suspects(), last)
+		}
+		gone = append(gone, to)
+	}
+}
+
+// TestWhatWasSeenSinceIsNotBettered by good news from before this process that could not be read until now.
+func TestWhatWasSeenSinceIsNotBettered(t *testing.T) {
+	h := History{Interval: time.Hour}
+	said, _ := h.Take(openAB, nil, noon)
+	if wait := h.Recall(Record{Result: Enforced, Since: noon, At: noon}, noon); wait != 6*time.Minute || h.Stands.Verdict() != said {
+		t.Errorf("it waits for %s, and says %q", wait, h.Stands.Verdict().Message)
+	}
+}
+
 // TestSuspectsOutliveTheProcess, with the good runs there were; those of a version that did not keep them are the nodes of the first run.
 func TestSuspectsOutliveTheProcess(t *testing.T) {
 	h := History{Interval: time.Hour, ClusterUID: home}
