@@ -97,11 +97,13 @@ func (c *Cluster) nodeArgs() []string {
 	}
 }
 
+// controllerManagerArgs keep it off the system's directories as well: it makes the one of its volume plug-ins.
 func (c *Cluster) controllerManagerArgs() []string {
 	return append(c.clientArgs(ControllerManager),
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file="+c.path("pki", "service-account.key"),
 		"--root-ca-file="+c.path("pki", "ca.crt"),
+		"--flex-volume-plugin-dir="+c.path("volume-plugins"),
 	)
 }
 

@@ -215,6 +215,14 @@ func TestAPIServerArgs(t *testing.T) {
 	}
 }
 
+// The controller manager makes the directory of its volume plug-ins, which by default is one of the system's.
+func TestControllerManagerStaysInItsDirectory(t *testing.T) {
+	c := &Cluster{dir: t.TempDir()}
+	if want := "--flex-volume-plugin-dir=" + c.dir + "/"; !slices.ContainsFunc(c.controllerManagerArgs(), func(arg string) bool { return strings.HasPrefix(arg, want) }) {
+		t.Errorf("expected a flag %s..., found %q", want, c.controllerManagerArgs())
+	}
+}
+
 func TestFsync(t *testing.T) {
 	for fsync, want := range map[bool]string{false: "--unsafe-no-fsync=true", true: "--unsafe-no-fsync=false"} {
 		c := &Cluster{opts: Options{Fsync: fsync}}
