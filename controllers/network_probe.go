@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -63,13 +64,16 @@ func (p *NetworkProbe) look(ctx context.Context, wanted netprobe.Pair) netprobe.
 	return outcome
 }
 
+// lacksRight is what an API server says where its authorizer refuses. Admission says forbidden too, and goes on in words of its own.
+var lacksRight = regexp.MustCompile(` is forbidden: User ".*" cannot `)
+
 // reason of an error of the API server, in words that stay the same.
 func (p *NetworkProbe) reason(err error) string {
 	status := apierrors.APIStatus(nil)
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return fmt.Sprintf("namespace %s is being deleted; make it anew, as config/network-probe does", p.Namespace)
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot "):
+	case apierrors.IsForbidden(err) && lacksRight.MatchString(err.Error()):
 		return fmt.Sprintf("the operator may not do in namespace %s what the probe needs; grant it what config/network-probe does", p.Namespace)
 	case errors.As(err, &status) && !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err) && !apierrors.IsTooManyRequests(err):
 		return fmt.Sprintf("the API server refused what the probe needs in namespace %s", p.Namespace) + p.more()
@@ -125,7 +129,7 @@ func (p *NetworkProbe) run(ctx context.Context, wanted netprobe.Pair, o *netprob
 	}
 	o.Result, o.Directions = answer.Result, answer.Directions
 	if answer.Result == netprobe.Inconclusive {
-		return obstacle{answer.Why + "; see to it that policies of the whole cluster let pods of namespace " + p.Namespace + " talk to each other",
+		return obstacle{answer.Why + "; take namespace " + p.Namespace + " out of what policies of the whole cluster deny, and do not accept there: that overrides the policies that are tried",
 			fmt.Sprintf("after %d rounds", answer.Rounds)}
 	}
 	return nil
@@ -159,13 +163,16 @@ func (p *NetworkProbe) checkPods(ctx context.Context) error {
 }
 
 // removeLeftovers removes the pods of a run that was killed, and whoever pretends to be one. Those that are on their way out
-// already are in nobody's way: every run has pods of its own.
+// already are in nobody's way: every run has pods of its own. An API server that hangs keeps no run beyond its time.
 func (p *NetworkProbe) removeLeftovers(ctx context.Context) error {
 	pods, err := p.API.CoreV1().Pods(p.Namespace).List(ctx, metav1.ListOptions{LabelSelector: v1alpha1.LabelNetworkProbe, Limit: mostLeftovers})
 	if err != nil {
 		return err
 	}
 	for i := range pods.Items {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if pods.Items[i].DeletionTimestamp.IsZero() {
 			p.remove(ctx, &pods.Items[i])
 		}

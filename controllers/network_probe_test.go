@@ -131,7 +131,7 @@ func TestARunTells(t *testing.T) {
 		"not enforced": {netprobe.Answer{Result: netprobe.NotEnforced, Directions: both}, netprobe.Outcome{Result: netprobe.NotEnforced, Directions: both, From: "a", To: "b"}},
 		"inconclusive": {netprobe.Answer{Result: netprobe.Inconclusive, Why: "nothing goes through", Rounds: 5}, netprobe.Outcome{
 			Result: netprobe.Inconclusive, From: "a", To: "b", Detail: "after 5 rounds",
-			Why: "nothing goes through; see to it that policies of the whole cluster let pods of namespace hipaa-system-probe talk to each other",
+			Why: "nothing goes through; take namespace hipaa-system-probe out of what policies of the whole cluster deny, and do not accept there: that overrides the policies that are tried",
 		}},
 	} {
 		w := newProbeWorld(t)
@@ -158,6 +158,7 @@ func TestObstacles(t *testing.T) {
 	podsOf := schema.GroupResource{Resource: "pods"}
 	rbac := apierrors.NewForbidden(podsOf, "x", errors.New(`User "op" cannot create resource "pods" in API group "" in the namespace "hipaa-system-probe"`))
 	security := apierrors.NewForbidden(podsOf, "x", errors.New(`violates PodSecurity "restricted:latest"`))
+	says := func(words string) error { return apierrors.NewForbidden(podsOf, "x", errors.New(words)) }
 	terminating := apierrors.NewForbidden(podsOf, "x", errors.New("it is being terminated"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	const refused = "the API server refused what the probe needs in namespace hipaa-system-probe (more in ConfigMap hipaa-system-probe/hipaa-network-probe)"
@@ -173,12 +174,15 @@ func TestObstacles(t *testing.T) {
 		"no right":                   {failing("create", "pods", rbac), "the operator may not do in namespace hipaa-system-probe what the probe needs; grant it what config/network-probe does", `User "op" cannot`},
 		"no right to write policies": {failing("create", "networkpolicies", rbac), "the operator may not do in namespace hipaa-system-probe what the probe needs; grant it what config/network-probe does", `User "op" cannot`},
 		"pod security":               {failing("create", "pods", security), refused, "violates PodSecurity"},
-		"no answer":                  {failing("list", "pods", errors.New("EOF")), "the API server did not answer the operator's probe", "EOF"},
-		"no answer in time":          {failing("list", "pods", apierrors.NewTimeoutError("slow", 1)), "the API server did not answer the operator's probe", "slow"},
-		"no image":                   {onEnd(endTarget, waits("ImagePullBackOff")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ImagePullBackOff: because"},
-		"no image, yet":              {onEnd(endTarget, waits("ErrImagePull")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ErrImagePull: because"},
-		"no image for the client":    {onEnd(endClient, waits("ErrImagePull")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ErrImagePull: because"},
-		"no container":               {onEnd(endTarget, waits("CreateContainerError")), "the probe's pods cannot be started (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "because"},
+		"a policy of the platform":   {failing("create", "pods", says("ValidatingAdmissionPolicy 'p' with binding 'p' denied request: pods cannot run here")), refused, "cannot run"},
+		"a policy about users": {failing("create", "pods", says(`ValidatingAdmissionPolicy 'p' with binding 'p' denied request: User "op" cannot run pods`)),
+			refused, `User "op" cannot`},
+		"no answer":               {failing("list", "pods", errors.New("EOF")), "the API server did not answer the operator's probe", "EOF"},
+		"no answer in time":       {failing("list", "pods", apierrors.NewTimeoutError("slow", 1)), "the API server did not answer the operator's probe", "slow"},
+		"no image":                {onEnd(endTarget, waits("ImagePullBackOff")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ImagePullBackOff: because"},
+		"no image, yet":           {onEnd(endTarget, waits("ErrImagePull")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ErrImagePull: because"},
+		"no image for the client": {onEnd(endClient, waits("ErrImagePull")), "the image of the probe's pods cannot be pulled (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "ErrImagePull: because"},
+		"no container":            {onEnd(endTarget, waits("CreateContainerError")), "the probe's pods cannot be started (more in ConfigMap hipaa-system-probe/hipaa-network-probe)", "because"},
 		"no node": {onEnd(endClient, func(pod *corev1.Pod) {
 			pod.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
 				Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available",
@@ -322,6 +326,28 @@ func TestLeftoversGo(t *testing.T) {
 	}
 	if _, err := w.CoreV1().Pods(probeHome).Get(t.Context(), "going", metav1.GetOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLeftoversKeepNoRunBeyondItsTime: removing one takes as long as the API server does not answer.
+func TestLeftoversKeepNoRunBeyondItsTime(t *testing.T) {
+	var left []runtime.Object
+	for i := range 5 {
+		left = append(left, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Namespace: probeHome, Name: fmt.Sprintf("left-%d", i), Labels: map[string]string{v1alpha1.LabelNetworkProbe: endTarget},
+		}})
+	}
+	w := newProbeWorld(t, left...)
+	ctx, stop := context.WithCancelCause(t.Context())
+	tried := 0
+	w.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		tried++
+		stop(errors.New("not within 2m0s"))
+		return true, nil, context.DeadlineExceeded
+	})
+	o := w.probe.look(ctx, netprobe.Pair{})
+	if tried != 1 || o.Why != "the API server did not answer the operator's probe" || o.Detail != "not within 2m0s" || slices.Contains(w.did, "create pods") {
+		t.Errorf("%d pods were tried; outcome %+v after %v", tried, o, w.did)
 	}
 }
 

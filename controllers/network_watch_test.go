@@ -46,11 +46,11 @@ func TestAVerdictOnTheNetworkIsToldOnce(t *testing.T) {
 		state  netprobe.State
 		next   time.Duration
 	}{
-		{netprobe.Answer{Result: netprobe.Inconclusive, Why: "dropped"}, []string{"Warning NetworkProbeInconclusive dropped; see to it"}, 1, netprobe.StateUnknown, 6 * time.Minute},
+		{netprobe.Answer{Result: netprobe.Inconclusive, Why: "dropped"}, []string{"Warning NetworkProbeInconclusive dropped; take namespace"}, 1, netprobe.StateUnknown, 6 * time.Minute},
 		{netprobe.Answer{Result: netprobe.Inconclusive, Why: "dropped"}, nil, 0, netprobe.StateUnknown, 6 * time.Minute},
 		{netprobe.Answer{Result: netprobe.Enforced}, []string{"Normal NetworkPoliciesEnforced the network policies stand, and the network plug-in enforces them"}, 1, netprobe.StateEnforced, time.Hour},
 		{netprobe.Answer{Result: netprobe.Enforced}, nil, 0, netprobe.StateEnforced, time.Hour},
-		{netprobe.Answer{Result: netprobe.Inconclusive, Why: "dropped"}, []string{"Warning NetworkProbeInconclusive dropped; see to it"}, 0, netprobe.StateEnforced, 6 * time.Minute},
+		{netprobe.Answer{Result: netprobe.Inconclusive, Why: "dropped"}, []string{"Warning NetworkProbeInconclusive dropped; take namespace"}, 0, netprobe.StateEnforced, 6 * time.Minute},
 		{netprobe.Answer{Result: netprobe.NotEnforced, Directions: both}, []string{"Warning PluginDoesNotEnforce the network policies stand, and the network plug-in does not enforce them"}, 1, netprobe.StateNotEnforced, 6 * time.Minute},
 		{netprobe.Answer{Result: netprobe.NotEnforced, Directions: both}, nil, 0, netprobe.StateNotEnforced, 6 * time.Minute},
 		{netprobe.Answer{Result: netprobe.Enforced}, nil, 0, netprobe.StateNotEnforced, 6 * time.Minute},

@@ -230,3 +230,17 @@ func TestData(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestBadNewsSaysWhatItMayComeFrom: a plug-in that ignores policies, one that is slow, or a policy that overrides those of the probe.
+func TestBadNewsSaysWhatItMayComeFrom(t *testing.T) {
+	h := History{Interval: time.Hour}
+	verdict, _ := h.Take(openAB, nil, noon)
+	for _, want := range []string{") 15s after its pod had started;", "a network plug-in that enforces NetworkPolicy", "or find the policy of the whole cluster that accepts the connection"} {
+		if !strings.Contains(verdict.Message, want) {
+			t.Errorf("it says %q, want %q in it", verdict.Message, want)
+		}
+	}
+	if len(verdict.Message) > 700 {
+		t.Errorf("it takes %d bytes, and names of nodes may be long", len(verdict.Message))
+	}
+}

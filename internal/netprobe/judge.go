@@ -81,6 +81,9 @@ type Answer struct {
 // open until then and some closed.
 const inARow = 3
 
+// Settle is how long after a pod's start a network plug-in may take until its rules stand.
+const Settle = 15 * time.Second
+
 // Judge says what the rounds show, and whether that is all there is to wait for. Until settle has passed only the good end is
 // believed: everything is as it should be, several rounds in a row.
 func Judge(rounds []Round, settle time.Duration) (Answer, bool) {

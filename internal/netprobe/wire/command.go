@@ -62,7 +62,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 
 // connect is `manager probe connect`.
 func connect(ctx context.Context, f *flag.FlagSet, args []string, run *string) error {
-	settle := f.Duration("settle", 15*time.Second, "how long a network plug-in may take until its rules stand")
+	settle := f.Duration("settle", netprobe.Settle, "how long a network plug-in may take until its rules stand")
 	answer := f.String("answer", "/dev/termination-log", "file to write the answer to")
 	if done, err := parse(f, args, run); done || err != nil {
 		return err

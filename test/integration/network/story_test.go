@@ -32,7 +32,7 @@ var _ = Describe("the network probe", func() {
 		Eventually(isolated).Should(Equal(unknownAs + "namespace hipaa-system-probe does not exist; make it, as config/network-probe does"))
 		Expect(ready()).To(HavePrefix("True/Ready"))
 		b.install(ctx)
-		Eventually(isolated).Should(HavePrefix(unknownAs + "the connection over IPv4 that policies allow does not go through either; see to it"))
+		Eventually(isolated).Should(HavePrefix(unknownAs + "the connection over IPv4 that policies allow does not go through either; take namespace hipaa-system-probe out of what"))
 
 		By("enforcing what the policies say")
 		b.lets(netprobe.Allowed)
