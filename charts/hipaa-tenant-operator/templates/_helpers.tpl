@@ -38,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "hipaa-tenant-operator.vaultArgs" . }}
 {{- with .Values.networkProbe }}{{/* not there when an upgrade reuses the values of a version before it */}}
 {{- if .enabled }}
-- --network-probe-interval={{ .interval | default "1h" }}
+- --network-probe-interval={{ include "hipaa-tenant-operator.probeInterval" . }}
 - --network-probe-image={{ include "hipaa-tenant-operator.image" $ }}
 {{- end }}
 {{- end }}
@@ -48,6 +48,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{/* The operator takes 0s for a probe that is off, and does not start with less than ten seconds. */}}
+{{- define "hipaa-tenant-operator.probeInterval" -}}
+{{- $interval := .interval | default "1h" }}
+{{- $hours := regexFind "[0-9]+h" $interval | trimSuffix "h" | atoi }}
+{{- $minutes := regexFind "[0-9]+m" $interval | trimSuffix "m" | atoi }}
+{{- $seconds := regexFind "[0-9]+s" $interval | trimSuffix "s" | atoi }}
+{{- if lt (add (mul 3600 $hours) (mul 60 $minutes) $seconds) 10 }}
+{{- fail (printf "networkProbe.interval must be at least 10s, found %s: to turn the probe off, set networkProbe.enabled=false" $interval) }}
+{{- end }}
+{{- $interval }}
 {{- end }}
 
 {{/* Says what is missing here, where it is read, rather than in the log of a pod that does not start. */}}

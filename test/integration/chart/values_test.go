@@ -44,6 +44,7 @@ func TestOperatorValues(t *testing.T) {
 		{"shred.enabled=true", "RoleBinding " + v1alpha1.OperatorName + "-shred", ".roleRef.kind", `"Role"`},
 		{"shred.enabled=false", "ClusterRole " + v1alpha1.OperatorName + "-shred", "", ""},
 		{"networkProbe.enabled=true,networkProbe.interval=10s", deployment, "containers.0.args", `"--network-probe-interval=10s","--network-probe-image=ghcr.io/hipaatenant/hipaa-tenant-operator:` + version(t) + `"]`},
+		{"networkProbe.enabled=true,networkProbe.interval=1m5s", deployment, "containers.0.args", `"--network-probe-interval=1m5s"`},
 		{"networkProbe.enabled=true,image.digest=" + digest, deployment, "containers.0.args", `"--network-probe-image=ghcr.io/hipaatenant/hipaa-tenant-operator@` + digest + `"]`},
 		{"networkProbe.enabled=true,imagePullSecrets[0].name=pull", "ServiceAccount hipaa-network-probe", ".imagePullSecrets", `[{"name":"pull"}]`},
 		{"networkProbe.enabled=true,networkProbe.imagePullSecrets[0].name=own", "ServiceAccount hipaa-network-probe", ".imagePullSecrets", `[{"name":"own"}]`},
