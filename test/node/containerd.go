@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/emptypb"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hipaatenant/hipaa-tenant-operator/test/cluster/process"
@@ -74,14 +77,25 @@ func (n *Node) Containers(ctx context.Context) (string, error) {
 	return all.String(), nil
 }
 
+// asksRuntime asks for the runtime's version in the way of a kubelet. What a kubelet speaks to is a part of containerd that answers
+// later than the rest, when it has found the containers there are, and a kubelet that comes before ends. The messages have
+// fields, of which none is needed.
+func (n *Node) asksRuntime(ctx context.Context) error {
+	connection, err := grpc.NewClient("unix://"+n.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	return connection.Invoke(ctx, "/runtime.v1.RuntimeService/Version", &emptypb.Empty{}, &emptypb.Empty{})
+}
+
 // awaitContainerd waits until the runtime answers.
 func (n *Node) awaitContainerd(ctx context.Context, p *process.Process) error {
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		if !p.Running() {
 			return false, errors.New("it has ended")
 		}
-		_, err := n.ctr(ctx, "version")
-		return err == nil, nil
+		return n.asksRuntime(ctx) == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("containerd does not answer: %w; the end of its log:\n%s", err, p.LogTail(4000))
