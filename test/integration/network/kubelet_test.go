@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +36,9 @@ const (
 	targetNode = "node-b"
 	clientNode = "node-a"
 )
+
+// noImage is what a registry says, at length.
+var noImage = "no such image: " + strings.Repeat("ä", 600)
 
 // kubelet schedules and runs the probe's pods: processes of the operator's own program.
 type kubelet struct {
@@ -152,7 +156,7 @@ func (k *kubelet) sync(ctx context.Context, pod *corev1.Pod) {
 			ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: node},
 		}, metav1.CreateOptions{})
 	case !k.pulls:
-		k.report(ctx, pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"}})
+		k.report(ctx, pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: noImage}})
 	case !known:
 		k.known[string(pod.UID)] = k.start(pod, target)
 		k.started++
