@@ -40,7 +40,7 @@ func TestHistory(t *testing.T) {
 		},
 		"bad news counts at once, good news after it when it is confirmed": {
 			{0, enforcedAB, "enforces them", hour},
-			{hour, openAB, "does not enforce them: a connection they forbid at ingress and at egress went through (seen first at 2026-11-22T13:00:00Z, from node a to node b)", hour / 10},
+			{hour, openAB, "does not enforce them: a connection they forbid at ingress and at egress went through 15s after its pod had started (seen first at 2026-11-22T13:00:00Z, from node a to node b)", hour / 10},
 			{hour / 10, enforcedAB, "does not enforce them", hour / 10},
 			{hour / 10, openAB, "seen first at 2026-11-22T13:00:00Z", hour / 10},
 			{hour / 10, enforcedAB, "does not enforce them", hour / 10},
@@ -49,9 +49,9 @@ func TestHistory(t *testing.T) {
 			{hour / 10, enforcedAB, "enforces them: a connection that policies allow went through, those they forbid did not (seen first at 2026-11-22T13:36:00Z", hour},
 		},
 		"further bad news joins the first": {
-			{0, ingressAA, "at ingress went through (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
-			{hour / 10, openAB, "at ingress and at egress went through (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
-			{hour / 10, ingressAA, "at ingress and at egress went through (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
+			{0, ingressAA, "at ingress went through 15s after its pod had started (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
+			{hour / 10, openAB, "at ingress and at egress went through 15s after its pod had started (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
+			{hour / 10, ingressAA, "at ingress and at egress went through 15s after its pod had started (seen first at 2026-11-22T12:00:00Z, on node a)", hour / 10},
 		},
 		"what could not be told changes nothing, for a while": {
 			{0, unclear, "is not known: no image", hour / 10},
@@ -235,7 +235,7 @@ func TestData(t *testing.T) {
 func TestBadNewsSaysWhatItMayComeFrom(t *testing.T) {
 	h := History{Interval: time.Hour}
 	verdict, _ := h.Take(openAB, nil, noon)
-	for _, want := range []string{") 15s after its pod had started;", "a network plug-in that enforces NetworkPolicy", "or find the policy of the whole cluster that accepts the connection"} {
+	for _, want := range []string{"went through 15s after its pod had started (seen first at ", "a network plug-in that enforces NetworkPolicy", "or find the policy of the whole cluster that accepts the connection"} {
 		if !strings.Contains(verdict.Message, want) {
 			t.Errorf("it says %q, want %q in it", verdict.Message, want)
 		}

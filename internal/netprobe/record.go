@@ -95,10 +95,10 @@ func (r Record) Verdict() Verdict {
 		return Verdict{StateEnforced, "the network policies stand, and the network plug-in enforces them: a connection that policies allow went through, " +
 			"those they forbid did not (" + seen + ")"}
 	}
-	return Verdict{StateNotEnforced, fmt.Sprintf("the network policies stand, and the network plug-in does not enforce them: a connection they forbid at %s went through (%s) %s after its pod had started; "+
+	return Verdict{StateNotEnforced, fmt.Sprintf("the network policies stand, and the network plug-in does not enforce them: a connection they forbid at %s went through %s after its pod had started (%s); "+
 		"install, or turn on, a network plug-in that enforces NetworkPolicy, such as Calico or Cilium, or find the policy of the whole cluster that accepts the connection before they are asked; "+
 		"until then tenants are not isolated from each other",
-		joined(r.Directions, " and at "), seen, Settle)}
+		joined(r.Directions, " and at "), Settle, seen)}
 }
 
 // Keys of a stored record.
