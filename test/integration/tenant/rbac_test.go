@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"context"
 	"errors"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -19,15 +20,22 @@ import (
 	"github.com/hipaatenant/hipaa-tenant-operator/test/operator"
 )
 
+// thiefNear makes a tenant, and returns a client of somebody who has stolen the operator's token.
+func thiefNear(ctx context.Context, tenant string) client.Client {
+	GinkgoHelper()
+	create(ctx, fixture.Tenant(tenant))
+	awaitReady(ctx, tenant)
+	config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
+	Expect(err).NotTo(HaveOccurred())
+	thief, err := operator.NewClient(config)
+	Expect(err).NotTo(HaveOccurred())
+	return thief
+}
+
 // Every spec of this suite runs the operator under its shipped roles. These are the things a thief of its token tries.
 var _ = Describe("the operator's service account", func() {
 	It("may not do what its work does not need", func(ctx SpecContext) {
-		create(ctx, fixture.Tenant("coveted"))
-		awaitReady(ctx, "coveted")
-		config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
-		Expect(err).NotTo(HaveOccurred())
-		thief, err := operator.NewClient(config)
-		Expect(err).NotTo(HaveOccurred())
+		thief := thiefNear(ctx, "coveted")
 		meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "coveted", Name: name} }
 		for what, attempt := range map[string]func() error{
 			"read any Secret": func() error {
@@ -64,12 +72,7 @@ var _ = Describe("the operator's service account", func() {
 
 	// Whoever may label namespaces and hand out a role with pods gets at pods. docs/threat-model.md says so: it is changed with this.
 	It("gets a thief at the data all the same", func(ctx SpecContext) {
-		create(ctx, fixture.Tenant("raided"))
-		awaitReady(ctx, "raided")
-		config, err := world.Cluster.ServiceAccount(ctx, v1alpha1.OperatorNamespace, v1alpha1.OperatorName)
-		Expect(err).NotTo(HaveOccurred())
-		thief, err := operator.NewClient(config)
-		Expect(err).NotTo(HaveOccurred())
+		thief := thiefNear(ctx, "raided")
 		namespace := func(name string) *corev1.Namespace {
 			return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		}
